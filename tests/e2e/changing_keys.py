@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
 from sonar.home.accounts import current_in
 from sonar.home.journal import Journal
@@ -22,7 +23,7 @@ from sonar.processes import die_with_parent
 
 LOG = "changes.json"
 """In the home: a line for each change, whether its command was killed, and after how many seconds."""
-_LONGEST_S = 3.0
+_LONGEST_S = 0.9  # on an idle machine a change takes about a second
 _WEI = 100 * 10**18
 
 
@@ -57,6 +58,14 @@ def change(command: list[str], after_s: float) -> bool:
     return False
 
 
+def give(home: Path) -> None:
+    """See to it that the current account has ether, as a new one has none."""
+    current = current_in(home / "keystore", home / "journal.sqlite")
+    network = NetworkConfig.load(home / "network.toml")
+    if Market.connect(network).ether(current) < _WEI // 100:
+        fund(network, current, _WEI)
+
+
 def start(command: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", *command],
@@ -71,10 +80,10 @@ def main(home: Path, seed: int, times: int, rest: list[str]) -> None:
     command, work = rest[:place], rest[place + 1 :]
     done = changes(home)
     if has_begun(home) and len(done) < times:
-        after_s = random.Random(seed + len(done)).uniform(0.2, _LONGEST_S)
+        after_s = random.Random(seed + len(done)).uniform(0.1, _LONGEST_S)
+        give(home)  # this process may have been killed between the last change and the gift after it
         killed = change(command, after_s)
-        current = current_in(home / "keystore", home / "journal.sqlite")
-        fund(NetworkConfig.load(home / "network.toml"), current, _WEI)  # a new account has none
+        give(home)
         with (home / LOG).open("a") as log:
             log.write(json.dumps({"killed": killed, "after_s": after_s}) + "\n")
     os.execv(sys.executable, [sys.executable, "-m", *work])

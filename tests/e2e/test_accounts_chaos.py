@@ -49,7 +49,7 @@ def test_an_account_changes_in_the_middle_of_a_campaign(
     real = launch.party_at_work
     while instants < INSTANTS:
         run += 1
-        assert run <= 3 + INSTANTS // 2, f"only {instants} changes in {run - 1} runs"
+        assert run <= 3 + INSTANTS, f"only {instants} changes in {run - 1} runs"
         settings = Settings(tmp_path / str(run), mines=MINES, rounds=ROUNDS, chain="anvil", capsules=0)
         home = settings.home / party
         monkeypatch.setattr(
