@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
     from pysonar.wiring import Scientist
 
-IN_USE, PAST, ASKED, UNNEEDED, MISSING = "in use", "past", "asked for", "not needed", "missing"
+IN_USE, PAST, ASKED, UNNEEDED = "in use", "past", "asked for", "not needed"
+MISSING, REMOVED = "missing", "removed"
 
 
 @document
@@ -31,7 +32,8 @@ class BountyKey:
     """One of a bounty's keys.
 
     `state`: "in use"; "past", it opens past updates until the bounty closes; "asked for", from the next
-    boundary of rounds on; "not needed" any more, or ever; "missing": its file is gone.
+    boundary of rounds on; "not needed" any more, or ever; "missing": its file is gone, and "removed" if
+    it is not needed.
     `first_round` and `last_round` are 0 before the first, and as long as there is no last.
     """
 
@@ -77,7 +79,7 @@ def keys_of(scientist: Scientist, name: str) -> list[BountyKey]:
         newest = fingerprint == list(files)[-1] if files else False
         path = str(files.get(fingerprint, ""))
         if over or not (first or newest):
-            state = UNNEEDED
+            state = UNNEEDED if path else REMOVED
         elif not path:
             state = MISSING
         elif first:

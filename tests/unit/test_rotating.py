@@ -293,7 +293,7 @@ def test_closed_bounties_lose_their_keys_and_keep_their_ledger(
     assert run(scientist, capsys, "key", "remove", "diabetes")["removed"] == []
     with pytest.raises(KeyFileError, match="were removed after it was closed"):
         scientist.key(scientist.started(), PASSWORD)
-    assert [state for state, *_ in states(scientist)] == ["not needed"]
+    assert [state for state, *_ in states(scientist)] == ["removed"]
 
 
 def test_nothing_is_removed_without_a_yes(
