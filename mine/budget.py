@@ -39,7 +39,8 @@ def privacy(
 
     mine = open_mine(home, sink_for(as_json))
     datasets = [find(mine, name)] if name else mine.book.datasets()
-    rows = [shown.privacy_facts(mine, dataset) for dataset in datasets]
+    elsewhere = shown.known_elsewhere(mine) if datasets else []
+    rows = [shown.privacy_facts(mine, dataset, elsewhere) for dataset in datasets]
     if plot is not None:
         shown.draw(rows, plot)
     if as_json:

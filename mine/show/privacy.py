@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 from mine.data.dataset import DataSet
 from mine.privacy.accounts import Account, Cost, Privacy
 from mine.privacy.ledger import Charge, Shown, content_of
+from mine.privacy.memory import Gap
 from mine.privacy.policy import Budget
 from mine.show.documents import BitsFacts, BudgetFacts, CostFacts, PriceFacts, PrivacyFacts, SpentFacts
 from mine.show.printing import Layout, print_rows
 from mine.wiring import Mine
-from sonar.errors import DataError
+from mine.work.elsewhere import acts_elsewhere
+from sonar.errors import ChainUnavailable, DataError, RpcError
 from sonar.privacy.accounting import epsilon_of
 from sonar.privacy.terms import Price
 from sonar.telling.tables import print_named
@@ -97,10 +100,18 @@ def _left(budget: Budget | None, spent: Fraction) -> float | None:
     return epsilon_of(max(budget.rho - spent, Fraction(0)), budget.delta)
 
 
-def privacy_facts(mine: Mine, dataset: DataSet) -> PrivacyFacts:
-    """What was learned of a data set, and what may be."""
+def known_elsewhere(mine: Mine) -> list[Gap]:
+    """What the chain says that another copy of the home has done; nothing if the chain does not answer."""
+    with suppress(RpcError, ChainUnavailable):  # what joins asks again, and waits for an answer
+        return acts_elsewhere(mine.market, mine.address, mine.book)
+    return []
+
+
+def privacy_facts(mine: Mine, dataset: DataSet, elsewhere: Sequence[Gap] = ()) -> PrivacyFacts:
+    """What was learned of a data set, and what may be. `elsewhere`: what another copy has done."""
     privacy, policy = mine.privacy, mine.policy
-    gaps = [gap.told for gap in privacy.missing(dataset)]
+    found = [*privacy.missing(dataset), *privacy.memory.unknown(content_of(dataset), elsewhere)]
+    gaps = [gap.told for gap in found]
     try:
         account = privacy.account(dataset)
     except DataError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,18 @@ def test_what_was_spent_elsewhere_is_counted(home: Cli) -> None:
     (facts,) = home("privacy")[1]
     assert [one["why"] for one in facts["revealed"]] == ["declared: epsilon 3 at delta 1e-05"]
     assert home("data", "budget", "patients", "--spent", "0")[1]["spent"] == told["spent"]
+
+
+def test_what_another_copy_of_the_home_did_is_shown_until_it_is_counted(home: Cli, net: Net) -> None:
+    copy = Cli(home.capsys, home.home.with_name("copy"))
+    shutil.copytree(home.home, copy.home)
+    assert copy("rotate")[0] == 0  # any transaction of the account's
+    assert copy("privacy")[1][0]["gaps"] == []
+    (gap,) = home("privacy")[1][0]["gaps"]
+    assert "that this home does not know" in gap
+    assert "`mine data budget patients --spent EPSILON" in " ".join(home.text("privacy")[1].split())
+    home("data", "budget", "patients", "--spent", "0")
+    assert home("privacy")[1][0]["gaps"] == []
 
 
 REFUSED: list[tuple[list[str], str]] = [
