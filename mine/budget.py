@@ -37,6 +37,8 @@ def privacy(
     from mine.show import privacy as shown
     from mine.wiring import open_mine
 
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise UsageError(f"--plot: {plot} is not the name of a PNG", hint=f"for example, {plot.stem}.png")
     mine = open_mine(home, sink_for(as_json))
     datasets = [find(mine, name)] if name else mine.book.datasets()
     elsewhere = shown.known_elsewhere(mine) if datasets else []

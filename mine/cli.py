@@ -254,6 +254,11 @@ def join(
     _show(rows, printing.JOINED, as_json, "no open bounty fits the data")
     if not as_json:
         printing.print_covers(rows)
+        for one, task in joined if data is None else ():
+            if others := joining.others_that_fit(mine.book, one, task):
+                typer.echo(
+                    f"joined with {one.dataset.name}; {', '.join(others)} would fit too: --data chooses"
+                )
         budget.tell(mine, {one.dataset.name: one.dataset for one, _ in joined}.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mine import consent
@@ -154,6 +155,16 @@ def join(
         book.see_epochs(market.place, task.epochs)
         drawing.privacy.memory.use(sums.ledger)
     return joined, task
+
+
+def others_that_fit(book: Book, joined: Joined, task: Task) -> list[str]:
+    """The names of the data sets by which a bounty could have been joined too, as far as columns tell."""
+    found = []
+    for dataset in book.datasets():
+        with suppress(SonarError):
+            trainer.fits(task, dataset)
+            found += [dataset.name] if dataset.name != joined.dataset.name else []
+    return found
 
 
 def task_of(market: Market, store: Store, policy: Policy, joined: Joined) -> Task:

@@ -5,11 +5,10 @@ one sum only. What may be asked about a bounty's updates, its holder answers: `p
 that give out more are named `unsafe_...`. In the shipped code only the holder calls `unsafe_decrypt`, and it
 keeps the result to itself.
 
-This protects against mistakes, not against the key's owner, who can write another class. The
-key at rest: `pysonar.keys.keyfile`.
+This protects against mistakes, not against the key's owner, who can write another class. The key at rest:
+`pysonar.keys.keyfile`.
 
-Only `Secret` uses p and q. Its arithmetic goes by the Chinese remainder theorem: modulo p^2 and q^2,
-which takes a quarter of the time.
+Only `Secret` uses p and q, by the Chinese remainder theorem: modulo p^2 and q^2, in a quarter of the time.
 
 Faults. A result that is right modulo one prime and wrong modulo the other gives the factors away to whoever
 learns it (Boneh, DeMillo and Lipton 1997). So every decryption is checked before it leaves `decrypt`. That m
@@ -115,9 +114,8 @@ class Key:
         path = Path(path)
         ledger_path = keyfile.ledger_beside(path, self.public.fingerprint)
         if path.exists() or ledger_path.exists():
-            raise KeyFileError(
-                f"{path} or {ledger_path} exists", hint="give another name; or move the old file away"
-            )
+            hint = "give another name; or move the old file away"
+            raise KeyFileError(f"{path} or {ledger_path} exists", hint=hint)
         ledger = Ledger(ledger_path, self.public.fingerprint)
         if self._ledger is not None:
             self._ledger.copy_to(ledger)

@@ -75,6 +75,21 @@ def test_from_a_budget_to_what_was_revealed(home: Cli, net: Net, tmp_path: Path)
     assert checks["bounties"]["ok"]
 
 
+def test_a_picture_has_the_name_of_one(home: Cli, tmp_path: Path) -> None:
+    code, problem = home("privacy", "--plot", str(tmp_path / "spent.pdf"))
+    assert code != 0
+    assert "is not the name of a PNG" in problem["error"]
+    assert not list(tmp_path.glob("spent.*"))
+
+
+def test_joining_says_which_data_it_took_of_several(home: Cli, net: Net, tmp_path: Path) -> None:
+    home("data", "add", "--csv", str(write_csv(tmp_path / "others.csv", seed=7)), "--name", "others")
+    code, text = home.text("join", post(net, noise()))
+    assert code == 0
+    assert "joined with others; patients would fit too: --data chooses" in text
+    assert "fit too" not in home.text("join", post(net, noise(ridge_q32=7)), "--data", "patients")[1]
+
+
 def test_a_budget_is_set_shown_and_removed(home: Cli, net: Net) -> None:
     assert home("data", "budget", "patients")[1]["budget"] == 12.0
     assert home("data", "budget", "patients", "--epsilon", "0.5")[1]["left"] <= 0.5
