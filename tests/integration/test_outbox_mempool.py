@@ -16,6 +16,7 @@ from sonar.chain.rpc import Chain, Rpc
 from sonar.chain.sending.outbox import Outbox
 from sonar.chain.sending.queue import Queue
 from sonar.errors import InsufficientFunds
+from sonar.home import keystore
 from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.localchain import anvil
@@ -64,6 +65,7 @@ def stranger() -> Address:
 def test_two_campaigns_of_a_session_take_no_nonce_twice(rpc: Rpc, tmp_path: Path) -> None:
     """Also where the pool has forgotten what the first one sent, and so counts it no more."""
     party = Party(Home(tmp_path / "home", "pysonar"), Progress())
+    keystore.save(party.home.keystore, SENDER, "secret", dev=True)
     party.__dict__ |= {"market": Chain(rpc), "network": SimpleNamespace(confirmations=1)}
     first, second = party.outbox(SENDER), party.outbox(SENDER)
     first.submit(wish("one/post"), transfer(stranger(), 1))

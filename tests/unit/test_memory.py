@@ -97,7 +97,7 @@ os.environ["SONAR_PASSWORD"] = "correct horse"
 sys.exit(main(["init", "--home", sys.argv[2], "--network", sys.argv[3]]))
 """
     told = run(script, 120, tmp_path / "home", network)
-    assert told.startswith("error: encrypting the new key in")
+    assert told.startswith("error: encrypting the key in")
     assert "needs 256 MiB of memory" in told
     assert "hint: give the container or the shell more" in told
     assert list((tmp_path / "home/keystore").iterdir()) == []
