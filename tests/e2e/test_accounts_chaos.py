@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(find() is None, reason="Anvil is not installed"),
 ]
-INSTANTS = int(os.environ.get("SONAR_KEYS_CHAOS", "3"))
+INSTANTS = int(os.environ.get("SONAR_KEYS_CHAOS", "1"))
 MINES, ROUNDS = 3, 15
 AtWork = Callable[..., list[str]]
 ACCOUNTS = {

@@ -28,7 +28,7 @@ from tests.e2e.test_chaos import check_the_same
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 CHAIN = "anvil" if has_anvil() else "eth-tester"
-INSTANTS = int(os.environ.get("SONAR_CAPSULE_CHAOS", "6"))
+INSTANTS = int(os.environ.get("SONAR_CAPSULE_CHAOS", "3"))
 MINES, ROUNDS = 3, 6
 LEDGER = "ledger.sqlite"
 

@@ -33,7 +33,7 @@ from tests.e2e.test_chaos import check_the_same
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 CHAIN = "anvil" if has_anvil() else "eth-tester"
-INSTANTS = int(os.environ.get("SONAR_ROTATION_CHAOS", "4"))
+INSTANTS = int(os.environ.get("SONAR_ROTATION_CHAOS", "2"))
 MINES, ROUNDS = 3, 6
 KINDS = ("epoch", "account", "epoch, killed", "account, killed", "epoch, and the capsule killed")
 

@@ -16,7 +16,7 @@ from tests.e2e.kit import Killer, QuietView, has_anvil
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 CHAIN = "anvil" if has_anvil() else "eth-tester"
-LENGTHS = [(7, 6), pytest.param(20, 15, marks=pytest.mark.deep)]
+LENGTHS = [(4, 5), pytest.param(20, 15, marks=pytest.mark.deep)]
 """At how many instants, and rounds: long enough for most of the instants to fall into one run."""
 
 
@@ -52,7 +52,7 @@ def check_the_same(report: Report, kills: int, rounds: int) -> None:
 
 
 @pytest.mark.skipif(CHAIN != "anvil", reason="only Anvil's chain outlives its process")
-@pytest.mark.parametrize(("kills", "rounds"), [(2, 8), pytest.param(4, 15, marks=pytest.mark.deep)])
+@pytest.mark.parametrize(("kills", "rounds"), [(1, 5), pytest.param(4, 15, marks=pytest.mark.deep)])
 def test_a_campaign_goes_on_when_its_chain_is_killed(
     kills: int, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ from tests.e2e.test_chaos import check_the_same
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 CHAIN = "anvil" if has_anvil() else "eth-tester"
-INSTANTS = int(os.environ.get("SONAR_KEYS_CHAOS", "3"))
+INSTANTS = int(os.environ.get("SONAR_KEYS_CHAOS", "1"))
 MINES, ROUNDS = 3, 15
 
 

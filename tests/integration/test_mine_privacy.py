@@ -30,7 +30,7 @@ from sonar.privacy.accounting import epsilon_of
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.round import RoundState
 from sonar.telling.text import short
-from tests.chain_kit import wish
+from tests.chain_kit import Clock, wish
 from tests.integration import mine_kit
 from tests.integration.mine_kit import SPEC, World, run, terms, write_csv
 
@@ -396,7 +396,8 @@ def test_each_account_of_a_home_has_transactions_of_its_own(world: World) -> Non
     book = AccountBook(home.book.journal, Accounts((world.address(0),)))
 
     def send(account: LocalAccount, journal: Journal, what: str) -> None:
-        outbox = Outbox(world.market(), account, journal, sleep=lambda _: None)
+        time = Clock()
+        outbox = Outbox(world.market(), account, journal, monotonic=time, sleep=time.sleep)
         outbox.perform(wish(what), transfer(world.address(0), 1))
 
     send(old, book.journal(world.address(0)), "one")
