@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sonar.demo import launch
-from sonar.demo.conduct import Conductor
+from sonar.demo.conduct import RESTARTS_MAX, Conductor
 from sonar.demo.launch import Settings
 from sonar.demo.report import Report
 from sonar.home import keystore
@@ -56,7 +56,8 @@ def test_an_account_changes_in_the_middle_of_a_campaign(
             launch, "party_at_work", changing(real, party, home, seed=1000 * run, times=INSTANTS - instants)
         )
         conductor = Conductor(settings, QuietView())
-        killer = Killer(conductor, party, seed=100 * run + len(party), limit=3 * (INSTANTS - instants))
+        kills = min(3 * (INSTANTS - instants), RESTARTS_MAX - 1)
+        killer = Killer(conductor, party, seed=100 * run + len(party), limit=kills)
         when_begun(killer, home)
         try:
             report = conductor.run()
