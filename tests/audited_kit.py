@@ -25,7 +25,7 @@ from sonar.chain.rpc import Rpc
 from sonar.chain.sending.outbox import Outbox
 from sonar.chain.signatures import sign_digest
 from sonar.home.journal import Journal
-from sonar.home.settings import NetworkConfig, StoreConfig
+from sonar.home.settings import StoreConfig
 from sonar.manifests.cohort import Addend, CohortManifest
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.manifests.model import AuditSpec, KeyManifest, ModelManifest, PlanSpec, VeilCover
@@ -38,7 +38,7 @@ from sonar.store.mend import put_blob
 from sonar.telling.verdicts import BountyVerified, Finding
 from sonar.verifying.reading import verify
 from tests import veil_kit as veil
-from tests.chain_kit import make_terms, wish
+from tests.chain_kit import make_terms, network_of, wish
 from tests.holder_kit import manifest_of
 from tests.integration.mine_kit import scientist_key
 
@@ -130,16 +130,8 @@ class Audited:
         self.chain = localchain.start("anvil", fund=fund)
         self.rpc = Rpc(self.chain.url)
         done = deploy(self.rpc, self.scientist, min_window_s=10)
-        self.network = NetworkConfig(
-            name="audited",
-            dev=True,
-            chain_id=self.chain.chain_id,
-            rpc_url=self.chain.url,
-            contract=done.contract,
-            code_hash=done.code_hash,
-            deployed_block=done.block,
-            store=StoreConfig(kind="folder", path=str(folder / "store")),
-        )
+        store = StoreConfig(kind="folder", path=str(folder / "store"))
+        self.network = network_of(done, self.chain.url, name="audited", store=store)
         self.network_file = folder / "network.toml"
         self.network.save(self.network_file)
         self.market = Market.connect(self.network, self.rpc)

@@ -16,11 +16,12 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from sonar.chain.contract.market import Market
-from sonar.chain.deploying.deploy import deploy
+from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.rpc import Chain, Rpc
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.home.settlement import Settlement
 from sonar.localchain.jsonrpc import answer
 from sonar.localchain.tester import TesterChain
@@ -60,6 +61,14 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
+
+
+def network_of(made: Deployment, url: str, **changes: Any) -> NetworkConfig:
+    """Return a development network of a contract on a chain at `url`, with a folder as store."""
+    fields = {"chain_id": made.chain_id, "contract": made.contract, "code_hash": made.code_hash}
+    fields |= {"name": "test", "dev": True, "rpc_url": url, "deployed_block": made.block}
+    fields |= {"store": StoreConfig(kind="folder", path="store")}
+    return NetworkConfig(**{**fields, **changes})
 
 
 class Wire(httpx.BaseTransport):

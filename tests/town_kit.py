@@ -21,7 +21,7 @@ from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
-from sonar.home.settings import NetworkConfig, StoreConfig
+from sonar.home.settings import StoreConfig
 from sonar.manifests.cohort import Addend, CohortManifest
 from sonar.manifests.model import CapsuleKey, KeyManifest, ModelManifest, PaillierCover, PlanSpec, VeilCover
 from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
@@ -30,7 +30,7 @@ from sonar.protocol.phase import Terms
 from sonar.protocol.seal import seal
 from sonar.store.folder import FolderStore
 from tests import veil_kit as veil
-from tests.chain_kit import make_terms, wish
+from tests.chain_kit import make_terms, network_of, wish
 from tests.holder_kit import manifest_of
 from tests.integration.mine_kit import scientist_key
 
@@ -104,17 +104,8 @@ class Site:
         self.chain = localchain.start("anvil", fund=fund)
         self.rpc = Rpc(self.chain.url)
         done = deploy(self.rpc, self.scientist, min_window_s=10)
-        self.network = NetworkConfig(
-            name="town",
-            dev=True,
-            chain_id=self.chain.chain_id,
-            rpc_url=self.chain.url,
-            contract=done.contract,
-            code_hash=done.code_hash,
-            deployed_block=done.block,
-            confirmations=confirmations,
-            store=StoreConfig(kind="folder", path=str(folder / "store")),
-        )
+        store = StoreConfig(kind="folder", path=str(folder / "store"))
+        self.network = network_of(done, self.chain.url, name="town", confirmations=confirmations, store=store)
         self.network_file = folder / "network.toml"
         self.network.save(self.network_file)
         self.market = Market.connect(self.network, self.rpc)

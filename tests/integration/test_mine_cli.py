@@ -31,7 +31,7 @@ from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, StoreUnavailable, WrongContract
 from sonar.home.journal import Journal
-from sonar.home.settings import NetworkConfig, StoreConfig
+from sonar.home.settings import NetworkConfig
 from sonar.manifests.model import PaillierCover
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
@@ -39,7 +39,7 @@ from sonar.store import choose
 from sonar.store.folder import FolderStore
 from sonar.telling.documents import read, write
 from sonar.telling.progress import Done, ListSink, parse_line
-from tests.chain_kit import counted, serving, wish
+from tests.chain_kit import counted, network_of, serving, wish
 from tests.integration.mine_kit import TinyScientist, terms, write_csv
 from tests.script_kit import load
 from tests.token_kit import deploy_token, mint
@@ -67,17 +67,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     with localchain.start("eth-tester", fund={Address(account.address): 10**24}) as chain:
         rpc = Rpc(chain.url)
         made = deploy(rpc, account, min_window_s=1)
-        config = NetworkConfig(
-            name="test",
-            dev=True,
-            chain_id=made.chain_id,
-            rpc_url=chain.url,
-            contract=made.contract,
-            code_hash=made.code_hash,
-            deployed_block=made.block,
-            store=StoreConfig(kind="folder", path="store"),
-        )
-        config.save(folder / "network.toml")
+        network_of(made, chain.url).save(folder / "network.toml")
         outbox = Outbox(made.market(rpc), account, Journal(folder / "scientist.sqlite"))
         store = FolderStore(folder / "store")
         yield Net(

@@ -51,12 +51,11 @@ from sonar.errors import (
 )
 from sonar.home import keystore
 from sonar.home.journal import Journal
-from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.store.folder import FolderStore
 from sonar.telling.progress import Done, ListSink
-from tests.chain_kit import Killed, counted, wish
+from tests.chain_kit import Killed, counted, network_of, wish
 from tests.integration.mine_kit import TinyScientist, terms, write_csv
 
 SECRET = "secret"
@@ -83,17 +82,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     with localchain.start("eth-tester", fund={Address(account.address): 10**24}) as chain:
         rpc = Rpc(chain.url)
         made = deploy(rpc, account, min_window_s=1)
-        config = NetworkConfig(
-            name="test",
-            dev=True,
-            chain_id=made.chain_id,
-            rpc_url=chain.url,
-            contract=made.contract,
-            code_hash=made.code_hash,
-            deployed_block=made.block,
-            store=StoreConfig(kind="folder", path="store"),
-        )
-        config.save(folder / "network.toml")
+        network_of(made, chain.url).save(folder / "network.toml")
         outbox = Outbox(made.market(rpc), account, Journal(folder / "owner.sqlite"))
         scientist = TinyScientist(made.market(rpc), FolderStore(folder / "store"), outbox)
         yield Net(folder / "network.toml", rpc, outbox, scientist)
