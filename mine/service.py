@@ -14,7 +14,7 @@ from typing import Any
 from mine.node import Node, Options
 from mine.wiring import Mine
 from sonar.errors import ChainUnavailable, RpcError, StoreUnavailable, StoreUnusable
-from sonar.rotating import fault_of
+from sonar.succeeding import fault_of
 from sonar.telling.waiting import drive, patiently
 
 _NAP_S = 0.25

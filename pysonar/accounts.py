@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonar.accounts import AccountChanged, FormerAccount
-from sonar.rotating import given_by, move_ether, rotate
+from sonar.succeeding import given_by, move_ether, rotate
 
 if TYPE_CHECKING:
     from pysonar.wiring import Scientist
@@ -24,7 +24,7 @@ def change(
 ) -> AccountChanged:
     """Name a successor of the scientist's account, and use it from now on.
 
-    Raises as `sonar.rotating.rotate`.
+    Raises as `sonar.succeeding.rotate`.
     """
     password = scientist.password(password_file)
     given = given_by(to, to_password_file, password)

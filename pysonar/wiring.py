@@ -17,7 +17,7 @@ from sonar.home.folder import Home, default_home
 from sonar.home.password import Reseal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
-from sonar.rotating import fault_of
+from sonar.succeeding import fault_of
 from sonar.telling.progress import Sink
 from sonar.telling.waiting import patiently
 from sonar.wiring import Party, voice

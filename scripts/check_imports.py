@@ -234,7 +234,7 @@ RULES = (
     ),
     Rule("sonar.verifying.reading", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.verifying")),
     Rule("sonar.wiring", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.store")),
-    Rule("sonar.rotating", DOWN, (*_HOME, "sonar.chain", "sonar.wiring")),
+    Rule("sonar.succeeding", DOWN, (*_HOME, "sonar.chain", "sonar.wiring")),
     Rule("sonar", DOWN, _HOME, libraries_not=_DECRYPTS_OR_HEAVY),
     _mine("mine.consent", "mine.privacy.policy"),
     _mine("mine.data"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mine.wiring import Mine
 from sonar.accounts import AccountChanged
-from sonar.rotating import given_by, rotate
+from sonar.succeeding import given_by, rotate
 
 
 def change(
@@ -18,7 +18,7 @@ def change(
     later: bool = False,
     again: bool = False,
 ) -> AccountChanged:
-    """Name a successor of the mine's account, and use it from now on. Raises as `sonar.rotating.rotate`."""
+    """Name a successor of the mine's account, and use it from now on. Raises as `sonar.succeeding.rotate`."""
     password = mine.password(password_file)
     given = given_by(to, to_password_file, password)
     done = rotate(mine, mine.begun, password, given=given, later=later, again=again)

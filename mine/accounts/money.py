@@ -10,7 +10,7 @@ from mine.wiring import Mine
 from sonar.chain.sending.intent import Intent
 from sonar.errors import RpcError
 from sonar.protocol.ids import ETHER, Address, parse_address
-from sonar.rotating import move_ether
+from sonar.succeeding import move_ether
 from sonar.telling.amounts import format_amount, format_wei
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from sonar.chain.contract import token
 from sonar.errors import DataError, InsufficientFunds, KeyFileError, SonarError, StoreUnavailable
 from sonar.protocol.ids import ETHER, Address, hex32
 from sonar.protocol.phase import Terms
-from sonar.rotating import fault_of
 from sonar.store import choose
 from sonar.store.kubo.repo import find_ipfs, program_version
 from sonar.store.kubo.rpc import KuboRpc, checked_version
 from sonar.store.kubo.swarm import fingerprint
+from sonar.succeeding import fault_of
 from sonar.telling.amounts import format_amount, format_wei
 from sonar.telling.checks import Check, Planned, made
 from sonar.telling.text import count, short

@@ -30,7 +30,7 @@ from pysonar import accounts as scientist_accounts
 from pysonar import wiring
 from pysonar.bounty.request import Bounty
 from pysonar.campaign import opening
-from sonar import localchain, rotating
+from sonar import localchain, succeeding
 from sonar.accounts import AccountChanged
 from sonar.chain.contract import errors
 from sonar.chain.contract.calls import transfer
@@ -124,7 +124,7 @@ def test_a_successor_takes_the_place_and_the_old_key_stays(net: Net, home: Path)
     assert net.succession().predecessor(done.new) == old
     assert keystore.addresses(home / "keystore") == sorted((old, done.new), key=lambda one: int(one, 16))
     with locked(home, ListSink()) as mine:
-        assert rotating.fault_of(mine) == ""
+        assert succeeding.fault_of(mine) == ""
         assert Address(mine.unlock(SECRET, old).address) == old
         assert net.succession().line(done.new).accounts == (old, done.new)
 
@@ -229,7 +229,7 @@ def test_a_cold_successor_is_named_now_and_used_later(net: Net, home: Path, tmp_
     assert keystore.addresses(home / "keystore") == [old]
     assert net.succession().successor(old) == cold.address
     with locked(home, ListSink()) as mine:
-        assert rotating.fault_of(mine) == ""
+        assert succeeding.fault_of(mine) == ""
     with pytest.raises(KeyFileError, match="its key is not in this home"):
         change(home)
     with pytest.raises(errors.AlreadySucceeded, match="once and for ever"):
@@ -251,7 +251,7 @@ def test_a_cold_successor_takes_over_when_the_old_key_is_lost(net: Net, home: Pa
     assert (done.old, done.new, done.used, done.tx_hash) == (old, cold.address, True, "")
     assert current(home) == cold.address
     with locked(home, ListSink()) as mine:
-        assert rotating.fault_of(mine) == ""
+        assert succeeding.fault_of(mine) == ""
         node = mine.node(SECRET, mine.policy, Options(exit_when_done=True))
         assert isinstance(node.tick(), Done)
 
@@ -293,7 +293,7 @@ def test_an_older_copy_of_the_home_is_told_apart(net: Net, home: Path, tmp_path:
     shutil.copytree(home, copy)
     done = change(home)
     with locked(copy, ListSink()) as mine:
-        assert rotating.fault_of(mine) == (
+        assert succeeding.fault_of(mine) == (
             f"{done.old} has named {done.new} as its successor, of which this home knows nothing"
         )
     with pytest.raises(errors.AlreadySucceeded, match="once and for ever"):
@@ -414,7 +414,7 @@ def test_a_succession_that_only_a_receipt_shows_is_not_used(
 ) -> None:
     """The chain denies its effect: the old account stays, until it shows."""
     old = current(home)
-    monkeypatch.setattr(rotating, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(succeeding, "_PAUSE_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Succession, "successor", lambda *_: None)
         with pytest.raises(RpcError, match="does not show that"):
@@ -430,17 +430,17 @@ def test_a_change_that_the_chain_has_lost_is_made_again(
 ) -> None:
     """As after a reorganisation, or a lie to the end: the successor is in use, the chain knows nothing."""
     with monkeypatch.context() as patch:
-        patch.setattr(rotating, "_succeed", lambda *_: None)
-        patch.setattr(rotating, "_see", lambda *_: None)
+        patch.setattr(succeeding, "_succeed", lambda *_: None)
+        patch.setattr(succeeding, "_see", lambda *_: None)
         lost = change(home)
     assert net.succession().successor(lost.old) is None
     with locked(home, ListSink()) as mine:
-        assert rotating.fault_of(mine) == f"the chain does not show that {lost.new} follows {lost.old}"
+        assert succeeding.fault_of(mine) == f"the chain does not show that {lost.new} follows {lost.old}"
     done = change(home)
     assert (done.old, done.new, current(home)) == (lost.old, lost.new, lost.new)
     assert net.succession().line(lost.old).accounts == (lost.old, lost.new)
     with locked(home, ListSink()) as mine:
-        assert rotating.fault_of(mine) == ""
+        assert succeeding.fault_of(mine) == ""
 
 
 def test_a_node_that_tells_of_a_ring_is_not_believed(
