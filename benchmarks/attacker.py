@@ -29,11 +29,12 @@ from mine.privacy.accounts import Asked, Privacy
 from mine.privacy.ledger import Ledger
 from mine.privacy.policy import Budget, PrivacyPolicy
 from mine.work.release import Drawing
+from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.errors import ConsentError
-from sonar.families.quadratic.fixed import Q32_ONE, Target, to_q32
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.noise import QuadraticNoise
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
 from sonar.families.registry import family_of
 from sonar.home.journal import Journal
 from sonar.privacy.release import noisy

@@ -132,8 +132,10 @@ RULES = (
     _pure("sonar.protocol", "sonar.errors", "sonar.frozen", "sonar.protocol"),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
     _pure("sonar.privacy", "sonar.errors", "sonar.privacy"),  # its caller draws, by `secrets`
-    _pure("sonar.data", "sonar.errors", "sonar.data"),
-    _pure("sonar.data.examples", "sonar.errors", "sonar.data", stdlib=("importlib.resources",)),
+    _pure("sonar.data", "sonar.errors", "sonar.protocol", "sonar.data"),
+    _pure(
+        "sonar.data.examples", "sonar.errors", "sonar.protocol", "sonar.data", stdlib=("importlib.resources",)
+    ),
     _pure(
         "sonar.families",
         "sonar.errors",
@@ -250,7 +252,15 @@ RULES = (
     _pysonar("pysonar.capsules"),
     _pysonar("pysonar.keys", "pysonar.capsules"),
     _pysonar("pysonar.models", "pysonar.given"),
-    _pysonar("pysonar.bounty", "pysonar.capsules", "pysonar.models", "pysonar.keys", "pysonar.given"),
+    _pysonar("pysonar.statistics"),
+    _pysonar(
+        "pysonar.bounty",
+        "pysonar.capsules",
+        "pysonar.models",
+        "pysonar.statistics",
+        "pysonar.keys",
+        "pysonar.given",
+    ),
     _pysonar("pysonar.campaign", "pysonar.capsules", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
     _pysonar("pysonar.embedded", localchain=True),
     _pysonar(

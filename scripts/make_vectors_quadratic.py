@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.fixed import to_q32
 from sonar.families.quadratic.answer import local_map, moments
-from sonar.families.quadratic.fixed import to_q32
 from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.spec import QuadraticSpec
 

@@ -16,9 +16,9 @@ from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, same
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
 from sonar.manifests.model import CoverSpec, KeyManifest, ModelManifest, PaillierCover, PlanSpec
 from sonar.paillier.cohort import aggregate_digest, weights_of
 from sonar.paillier.public import PublicKey

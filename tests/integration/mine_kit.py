@@ -25,9 +25,10 @@ from sonar.chain.contract.calls import Award, transfer
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
-from sonar.families.quadratic.fixed import Q32_ONE, Target, to_q32
+from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec, VeilCover

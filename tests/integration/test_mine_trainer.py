@@ -11,9 +11,9 @@ from mine.data import dataset as data
 from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task
+from sonar.data.fixed import to_q32
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.answer import LocalMap
-from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
 from sonar.paillier.slots import SlotPlan, encode_weights
 from sonar.protocol.ids import ETHER, BountyId, Digest

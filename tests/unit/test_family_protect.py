@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sonar.data.fixed import Q32_ONE
 from sonar.errors import ConsentError
-from sonar.families.quadratic.fixed import Q32_ONE
 from sonar.families.quadratic.maps.base import BaseStage as Stage
 from sonar.families.quadratic.maps.fourier import Fourier
 from sonar.families.quadratic.maps.polynomial import Polynomial

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
+from sonar.data.fixed import from_q32, to_q32
 from sonar.errors import DataError
-from sonar.families.quadratic.fixed import from_q32, to_q32
 from sonar.families.quadratic.maps.base import BaseStage
 from sonar.families.quadratic.maps.standard import standard_stage
 from sonar.families.quadratic.spec import QuadraticSpec

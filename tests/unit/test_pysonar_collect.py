@@ -8,8 +8,8 @@ import pytest
 
 from pysonar.campaign.collect import fetch_update
 from sonar.errors import BlobNotFound, BlobTooLarge, CiphertextError, ManifestError, SonarError
-from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
 from sonar.manifests.model import PaillierCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sonar.data import examples
+from sonar.data.fixed import to_q32
 from sonar.errors import BoundsError, ConsentError, DataError
 from sonar.families.quadratic.answer import LocalMap, curvature, fixed_point, local_steps, moments
-from sonar.families.quadratic.fixed import to_q32
 from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.prepare import even, prepare

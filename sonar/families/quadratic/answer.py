@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.fixed import from_q32
 from sonar.errors import BoundsError, DataError
-from sonar.families.quadratic.fixed import from_q32
 from sonar.families.quadratic.losses.base import Loss
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.spec import QuadraticSpec

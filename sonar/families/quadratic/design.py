@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.fixed import to_q32
 from sonar.errors import ConfigError, DataError, PlanError
 from sonar.families.quadratic.answer import bias_unit
-from sonar.families.quadratic.fixed import to_q32
 from sonar.families.quadratic.holdout import LOSS_MAX, Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded

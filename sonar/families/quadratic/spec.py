@@ -14,11 +14,11 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from sonar.errors import DataError
-from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseStage, Matrix, Names
 from sonar.families.quadratic.maps.registry import Stage
 from sonar.families.quadratic.noise import QuadraticNoise
+from sonar.families.quadratic.target import Target
 from sonar.protocol.record import MAX_WEIGHTS, Name, Record, Rows
 
 LEAST_ROWS = 10

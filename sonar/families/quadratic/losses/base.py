@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import BoundsError
-from sonar.families.quadratic.fixed import Target
+from sonar.families.quadratic.target import Target
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

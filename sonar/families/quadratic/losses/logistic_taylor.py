@@ -19,9 +19,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.errors import DataError
-from sonar.families.quadratic.fixed import Q32_ONE, Target, to_q32
 from sonar.families.quadratic.losses.base import Loss, Matrix, Metric, Vector
+from sonar.families.quadratic.target import Target
 
 _STEPS = 50
 _RIDGE = 1e-9

@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.fixed import deviation_q32, to_q32
 from sonar.errors import DataError
-from sonar.families.quadratic.fixed import Target, deviation_q32, to_q32
 from sonar.families.quadratic.losses.base import Loss, Matrix, Metric, Vector
+from sonar.families.quadratic.target import Target
 
 
 class _SquaredError(Metric):

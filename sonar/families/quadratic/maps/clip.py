@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from sonar.families.quadratic.fixed import PositiveQ32, from_q32
+from sonar.data.fixed import PositiveQ32, from_q32
 from sonar.families.quadratic.maps.base import BaseStage, Matrix
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from sonar.data.fixed import Q32Row, floats, to_q32
 from sonar.errors import ConfigError
-from sonar.families.quadratic.fixed import Q32Row, floats, to_q32
 from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Matrix, Names, Seeded, check_width
 from sonar.families.quadratic.maps.standard import DEFAULT_CLIP, standard_again, standard_stage
 from sonar.protocol.record import MAX_WEIGHTS

@@ -8,16 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from sonar.data.fixed import PositiveQ32, PositiveQ32Row, Q32Row, deviation_q32, floats, from_q32, to_q32
 from sonar.errors import DataError
-from sonar.families.quadratic.fixed import (
-    PositiveQ32,
-    PositiveQ32Row,
-    Q32Row,
-    deviation_q32,
-    floats,
-    from_q32,
-    to_q32,
-)
 from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Line, Matrix, Seeded
 from sonar.protocol.record import MAX_WEIGHTS
 

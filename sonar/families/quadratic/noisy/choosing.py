@@ -16,8 +16,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.fixed import Q32_ONE
 from sonar.errors import ConfigError
-from sonar.families.quadratic.fixed import Q32_ONE
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import LONGEST, QuadraticNoise
 from sonar.families.quadratic.spec import QuadraticSpec

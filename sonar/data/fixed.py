@@ -1,4 +1,4 @@
-"""Published numbers, and the targets that they describe.
+"""Published numbers.
 
 A name that ends in `_q32` holds round(x * 2^32): nothing on the wire is a float.
 """
@@ -6,7 +6,6 @@ A name that ends in `_q32` holds round(x * 2^32): nothing on the wire is a float
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from sonar.errors import DataError
-from sonar.protocol.record import MAX_WEIGHTS, Name, Record
+from sonar.protocol.record import MAX_WEIGHTS
 
 Q32_ONE = 1 << 32
 Q32 = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
@@ -52,27 +51,3 @@ def deviation_q32(column: NDArray[np.float64], field: str) -> int:
         problem = f"varies by {column.std():.3g}; less than 2.3e-10 (2^-32) cannot be published"
         raise DataError(field, problem, hint="give it in a smaller unit, such as thousandths or millionths")
     return deviation
-
-
-class Target(Record):
-    """A column to predict. A model learns z = clip((y - centre) / scale, ±clip)."""
-
-    name: Name
-    centre_q32: Q32
-    scale_q32: PositiveQ32
-    clip_q32: PositiveQ32
-
-    @cached_property
-    def centre(self) -> float:
-        """What the null model predicts, in the column's unit."""
-        return from_q32(self.centre_q32)
-
-    @cached_property
-    def scale(self) -> float:
-        """The unit of z, in the column's."""
-        return from_q32(self.scale_q32)
-
-    @cached_property
-    def clip(self) -> float:
-        """The largest |z| that is learned."""
-        return from_q32(self.clip_q32)

@@ -1,0 +1,75 @@
+"""What a statistic is: the question that it asks, the next one after an opened sum, and what all say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from sonar.data.schema import Column
+from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.totals import Totals
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One round: the parameters that were asked at, what the pooled rows add up to, and of how many mines."""
+
+    parameters: Vector
+    totals: Totals
+    mines: int
+
+
+class Result(Protocol):
+    """What a statistic finds. `summary()` is a table in text, as statsmodels has it."""
+
+    def summary(self) -> str:
+        """Return it as a text of lines, for a terminal."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of its numbers as JSON-ready values."""
+        ...
+
+    def _repr_html_(self) -> str: ...
+
+
+class Statistic(BaseModel):
+    """A question about pooled rows: its fields are those of the table [statistic] of `bounty.toml`.
+
+    All but the fields is pure: the same sums give the same next question, after a restart too.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    kind: str
+
+    @property
+    def rounds(self) -> int:
+        """The most rounds that it takes."""
+        return 1
+
+    def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
+        """Return what mines are asked, of the columns that a bounty declares.
+
+        Raises ConfigError naming the field, DataError.
+        """
+        raise NotImplementedError
+
+    def start(self, spec: SumsSpec) -> Vector:
+        """Return the parameters of the first round, float64[spec.parameters]."""
+        return np.zeros(spec.parameters)
+
+    def step(self, spec: SumsSpec, seen: Sequence[Seen]) -> Vector | None:
+        """Return the next parameters after the rounds `seen`; None when there is nothing more to ask."""
+        return None
+
+    def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> Result:
+        """Return what was found. Raises DataError for sums that allow no answer, as of collinear columns."""
+        raise NotImplementedError

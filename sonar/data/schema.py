@@ -1,0 +1,153 @@
+"""What the columns of a table mean: the published part of a bounty that rows are read by.
+
+A column of numbers has bounds, and values beyond them are clipped. A column of categories has a published
+vocabulary: whoever reads rows writes a category as its place in there. Both may have missing cells, if the
+column says so; elsewhere a missing cell is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, model_validator
+
+from sonar.data.fixed import Q32, from_q32
+from sonar.errors import DataError
+from sonar.protocol.record import Name, Record
+
+Matrix = NDArray[np.float64]
+MAX_LEVELS = 256
+
+
+def _tidy(level: str) -> str:
+    if level != level.strip() or not level.isprintable():
+        raise ValueError("must be printable text without blanks around it")
+    return level
+
+
+Level = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_tidy)]
+
+
+class NumberColumn(Record):
+    """A column of numbers, each clipped to `low` and `high`. `unit` is for people."""
+
+    kind: Literal["number"] = "number"
+    name: Name
+    low_q32: Q32
+    high_q32: Q32
+    missing: bool = False
+    unit: Annotated[str, Field(max_length=32)] = ""
+
+    @cached_property
+    def low(self) -> float:
+        """The least value, in the column's unit."""
+        return from_q32(self.low_q32)
+
+    @cached_property
+    def high(self) -> float:
+        """The largest value, in the column's unit."""
+        return from_q32(self.high_q32)
+
+    @cached_property
+    def centre(self) -> float:
+        """The middle of the bounds."""
+        return (self.low + self.high) / 2
+
+    @cached_property
+    def scale(self) -> float:
+        """Half of the distance of the bounds: (x - centre) / scale is within ±1."""
+        return (self.high - self.low) / 2
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low_q32 >= self.high_q32:
+            raise ValueError(f"low_q32: is not below high_q32 (of column {self.name!r})")
+        return self
+
+
+class CategoryColumn(Record):
+    """A column of categories: `levels` is its vocabulary, in the order of their codes 0, 1, ..."""
+
+    kind: Literal["category"] = "category"
+    name: Name
+    levels: Annotated[tuple[Level, ...], Field(strict=False, min_length=2, max_length=MAX_LEVELS)]
+    missing: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError(f"levels: one occurs twice (of column {self.name!r})")
+        return self
+
+
+Column = Annotated[NumberColumn | CategoryColumn, Field(discriminator="kind")]
+Schema = tuple[Column, ...]
+
+
+class Rows:
+    """Some rows, coded by a schema: `values` float64[rows, len(schema)], categories as codes, missing as NaN.
+
+    Raises DataError for a matrix of another width, and for values that the schema does not allow.
+    """
+
+    def __init__(self, schema: Sequence[NumberColumn | CategoryColumn], values: Matrix) -> None:
+        if values.ndim != 2 or values.shape[1] != len(schema):
+            raise DataError("rows", f"shape {values.shape}; the schema has {len(schema)} columns")
+        self._place = {column.name: place for place, column in enumerate(schema)}
+        self._columns = {column.name: column for column in schema}
+        self.values = values
+        for column in schema:
+            self._check(column)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def raw(self, name: str) -> NDArray[np.float64]:
+        """Return a column as it is, float64[rows]: NaN where a cell is missing."""
+        return self.values[:, self._place[name]]
+
+    def number(self, name: str) -> NDArray[np.float64]:
+        """Return a column of numbers, clipped to its bounds, in its unit; NaN where a cell is missing."""
+        column = self._columns[name]
+        assert isinstance(column, NumberColumn)
+        return np.clip(self.raw(name), column.low, column.high)
+
+    def standard(self, name: str) -> NDArray[np.float64]:
+        """Return a column of numbers as (x - centre) / scale, within ±1; NaN where a cell is missing."""
+        column = self._columns[name]
+        assert isinstance(column, NumberColumn)
+        return (self.number(name) - column.centre) / column.scale
+
+    def code(self, name: str) -> NDArray[np.int64]:
+        """Return a column of categories as places in its vocabulary; -1 where a cell is missing."""
+        raw = self.raw(name)
+        return np.where(np.isnan(raw), -1, raw).astype(np.int64)
+
+    def complete(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Tell which rows miss none of these columns, bool[rows]."""
+        places = [self._place[name] for name in names]
+        found: NDArray[np.bool_] = ~np.any(np.isnan(self.values[:, places]), axis=1)
+        return found
+
+    def where(self, keep: NDArray[np.bool_]) -> Rows:
+        """Return the rows of which `keep`, bool[rows], is true."""
+        found = object.__new__(Rows)
+        found._place, found._columns, found.values = self._place, self._columns, self.values[keep]
+        return found
+
+    def _check(self, column: NumberColumn | CategoryColumn) -> None:
+        raw = self.raw(column.name)
+        where = f"column {column.name!r}"
+        if np.isinf(raw).any():
+            raise DataError(where, "has an infinite value; a finite number is expected")
+        if not column.missing and np.isnan(raw).any():
+            hint = "drop the row or fill it in; or the bounty says that the column may have missing cells"
+            raise DataError(where, "has a missing cell, and the bounty allows none there", hint=hint)
+        if isinstance(column, CategoryColumn):
+            codes = raw[~np.isnan(raw)]
+            if ((codes != np.floor(codes)) | (codes < 0) | (codes >= len(column.levels))).any():
+                raise DataError(where, f"has a code that is none of 0 to {len(column.levels) - 1}")

@@ -1,0 +1,1 @@
+"""What can be summed: one file for each kind of term."""

@@ -1,0 +1,48 @@
+"""How many cells of each column are missing, or beyond its bounds: what a scientist is warned by."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from sonar.data.schema import NumberColumn, Rows
+from sonar.families.sums.terms.base import BaseTerm, ColumnNames, Columns, Vector
+
+
+class Outside(BaseTerm):
+    """Counts for each of `columns`: missing cells, values below its bounds, and above: shape [columns, 3].
+
+    All rows count.
+    """
+
+    kind: Literal["outside"] = "outside"
+    columns: ColumnNames
+
+    def check(self, columns: Columns, parameters: int) -> None:
+        """See `BaseTerm`."""
+        for name in self.columns:
+            if name not in columns:
+                raise ValueError(f"columns: there is no column {name!r}")
+
+    def shape(self, columns: Columns) -> tuple[int, ...]:
+        """See `BaseTerm`."""
+        return (len(self.columns), 3)
+
+    def bounds(self, columns: Columns) -> Vector:
+        """See `BaseTerm`."""
+        return np.ones(self.shape(columns))
+
+    def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
+        """See `BaseTerm`."""
+        found = np.zeros(self.shape(columns))
+        for place, name in enumerate(self.columns):
+            raw, column = rows.raw(name), columns[name]
+            found[place, 0] = np.isnan(raw).sum()
+            if isinstance(column, NumberColumn):
+                found[place, 1:] = (raw < column.low).sum(), (raw > column.high).sum()
+        return found
+
+    def words(self) -> str:
+        """See `BaseTerm`."""
+        return f"how many cells of {', '.join(self.columns)} are missing or beyond the bounds"
