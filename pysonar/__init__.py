@@ -5,18 +5,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, connect, explain
     from pysonar.frames.schema import category, columns_of, number
 
-_API = ("Bounty", "Campaign", "Key", "LinearModel", "Session", "connect", "explain")
-_FOUND_IN = {
-    **dict.fromkeys(_API, "pysonar.api"),
-    **dict.fromkeys(("category", "columns_of", "number"), "pysonar.frames.schema"),
-}
+_COLUMNS = ("category", "columns_of", "number")
 __all__ = [
     "Bounty",
     "Campaign",
@@ -33,8 +28,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Loaded when first asked for: the command line starts without them.
-    if name in _FOUND_IN:
-        return getattr(import_module(_FOUND_IN[name]), name)
+    if name in _COLUMNS:
+        from pysonar.frames import schema
+
+        return getattr(schema, name)
+    if name in __all__:
+        from pysonar import api
+
+        return getattr(api, name)
     if name == "__version__":
         from sonar.telling.versions import version_of
 
