@@ -79,7 +79,7 @@ def test_predictions_are_those_of_the_coefficients() -> None:
     new = {"far": [9e5, 900001], "bmi": [20, 30], "sex": ["f", "m"]}
     expected = found.params[0] + found.params[1:] @ np.array([[9e5, 20, 0], [900001, 30, 1]]).T
     assert found.predict(new) == pytest.approx(expected)
-    with pytest.raises(DataError, match=r"column 'sex': has 'q', which is not in its vocabulary"):
+    with pytest.raises(DataError, match=r"column 'sex': row 2 is 'q', which is not in its vocabulary"):
         found.predict({**new, "sex": ["f", "q"]})
     with pytest.raises(DataError, match="bmi"):
         found.predict({"far": [9e5], "sex": ["f"]})

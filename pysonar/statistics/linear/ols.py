@@ -74,7 +74,7 @@ class LinearStatistic(Statistic):
     def rows(self, spec: SumsSpec, seen: Seen) -> int:
         """Return how many rows have all of the columns."""
         if self.weight is not None:
-            return round(float(seen.totals["rows"]))
+            return round(float(seen.totals["rows"][0]))
         return round(float(seen.totals["moments"][0, 0, 0]))
 
 

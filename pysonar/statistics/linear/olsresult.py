@@ -69,17 +69,16 @@ class OlsResult(Report):
         fit: Fit,
         *,
         rows: int,
-        dropped: int,
         intercept: bool,
         alpha: float,
-        weight: str | None,
         unit: float,
         log_weights: float,
-        warnings: tuple[str, ...],
-        schema: Schema,
-        gram: Gram,
+        **rest: Any,
     ) -> OlsResult:
-        """Return the figures of a fit whose weights were shares of `unit`. Raises ClientMissing."""
+        """Return the figures of a fit whose weights were shares of `unit`, and `rest` as it is.
+
+        Raises ClientMissing.
+        """
         k, df_resid, df_model = len(names), rows - len(names), len(names) - intercept
         ssr, tss = fit.rss * unit, fit.tss * unit
         scale = ssr / df_resid
@@ -103,7 +102,6 @@ class OlsResult(Report):
             covariance=fit.unscaled / unit * scale,
             alpha=alpha,
             nobs=rows,
-            dropped=dropped,
             df_model=df_model,
             df_resid=df_resid,
             rsquared=rsquared,
@@ -118,10 +116,7 @@ class OlsResult(Report):
             scale=scale,
             residual_std=float(np.sqrt(scale)),
             intercept=intercept,
-            weight=weight,
-            warnings=warnings,
-            schema=schema,
-            gram=gram,
+            **rest,
         )
 
     @property

@@ -53,12 +53,13 @@ class Describe(Statistic):
         terms: list[Term] = [Outside(name="outside", columns=tuple(column.name for column in declared))]
         by = () if self.by is None else (self.by,)
         terms.append(Cells(name="rows", by=by))
-        terms += [Cells(name=f"levels {c.name}"[:64], by=(*by, c.name)) for c in categories]
+        terms += [Cells(name=f"levels {i}", by=(*by, c.name)) for i, c in enumerate(categories)]
         if numbers:
             taken = sum(groups * len(c.levels) for c in categories) + groups + 3 * len(declared) + 1
-            terms.append(Powers(name="powers", columns=numbers, order=_ORDER, by=self.by))
             bins = self._bins(groups * len(numbers), taken)
-            terms.append(Histogram(name="histogram", columns=numbers, bins=bins, by=self.by))
+            for place, name in enumerate(numbers):
+                terms.append(Powers(name=f"powers {place}", column=name, order=_ORDER, by=self.by))
+                terms.append(Histogram(name=f"histogram {place}", column=name, bins=bins, by=self.by))
         return SumsSpec(columns=declared, terms=tuple(terms), rows_min=rows_min, rows_max=rows_max)
 
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> Description:
@@ -94,14 +95,14 @@ class Describe(Statistic):
 
     def _numbers(self, spec: SumsSpec, seen: Seen, group: int, level: str, rows: int) -> list[NumberSummary]:
         """Return the columns of numbers, of one group."""
-        histograms = [term for term in spec.terms if isinstance(term, Histogram)]
+        names = [term.column for term in spec.terms if isinstance(term, Histogram)]
         result = []
-        for place, name in enumerate(histograms[0].columns if histograms else ()):
+        for place, name in enumerate(names):
             column = spec.by_name[name]
             assert isinstance(column, NumberColumn)
-            counts = seen.totals["histogram"][group, place]
+            counts = seen.totals[f"histogram {place}"][group]
             edges = edges_of(column, len(counts))
-            shape = shape_of(column, seen.totals["powers"][group, place])
+            shape = shape_of(column, seen.totals[f"powers {place}"][group])
             least, most = ends_of(edges, counts)
             result.append(
                 NumberSummary(

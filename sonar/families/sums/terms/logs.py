@@ -40,6 +40,10 @@ class Logs(BaseTerm):
         rows = rows.where(rows.complete([self.column, *self.columns]))
         return np.array([float(np.log(rows.number(self.column)).sum())])
 
+    def solvable(self, columns: Columns) -> int:
+        """See `BaseTerm`."""
+        return 1
+
     def words(self) -> str:
         """See `BaseTerm`."""
         return f"the sum of the logarithms of {self.column}"
