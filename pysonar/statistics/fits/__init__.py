@@ -1,1 +1,1 @@
-"""What models of maximum likelihood share: Newton's steps from opened sums, and what is told of coefficients."""
+"""What models of maximum likelihood share: Newton's steps, and what is told of coefficients."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from pysonar.statistics.columns import used
 from sonar.data.schema import Column
 from sonar.errors import ConfigError
 from sonar.families.sums.spec import SumsSpec
@@ -18,13 +19,18 @@ OUTSIDE = "outside"
 
 
 def spec_of(
-    columns: Sequence[Column], terms: Sequence[Term], parameters: int, rows_min: int, rows_max: int
+    columns: Sequence[Column],
+    names: Sequence[str],
+    terms: Sequence[Term],
+    parameters: int,
+    rows_min: int,
+    rows_max: int,
 ) -> SumsSpec:
-    """Return the spec of these terms. Raises ConfigError, which names the field of the statistic."""
+    """Return the spec of these terms, of the columns of these names. Raises ConfigError, which names the field of the statistic."""
     try:
         return SumsSpec(
-            columns=tuple(columns),
-            terms=tuple(terms),
+            columns=used(columns, names),
+            terms=(*terms, Outside(name=OUTSIDE, columns=tuple(names))),
             parameters=parameters,
             rows_min=rows_min,
             rows_max=rows_max,
@@ -58,8 +64,3 @@ def check_names(declared: Sequence[Column], /, **fields: str | Sequence[str] | N
             if name in used:
                 raise ConfigError(f"statistic.{field}", f"column {name!r} stands in {used[name]} too")
             used[name] = field
-
-
-def outside_of(names: Sequence[str]) -> Outside:
-    """Return the term that counts cells which are missing or beyond the bounds."""
-    return Outside(name=OUTSIDE, columns=tuple(names))

@@ -37,7 +37,7 @@ def check_columns(gram: Matrix, labels: Sequence[str], *, bias: bool = True) -> 
     if together:
         raise DataError(
             "columns",
-            f"{', '.join(repr(labels[place]) for place in together)} are collinear: one follows from the others",
+            f"{', '.join(repr(labels[place]) for place in together)} are collinear: one follows from others",
             hint="leave one of them out; of indicators that add up to 1, all but one",
         )
 

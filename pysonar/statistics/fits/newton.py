@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 SMALL_STEP = 1e-7
-"""Design rows are within ±1: a step of which the absolute values add up to less moves no predictor further."""
+"""Design rows are within ±1: a step whose absolute values add up to less moves no predictor further."""
 CONVERGED_STEP = 1e-3
 """The step that is taken last, from the last point, errs by about its square."""
 
@@ -64,7 +64,7 @@ def length_of(step: Vector) -> float:
 
 
 def solved(matrix: Matrix, right: Vector) -> Vector:
-    """Return matrix^-1 right, of a symmetric matrix scaled to a diagonal of ones; least squares if singular."""
+    """Return matrix^-1 right, of a symmetric matrix scaled to ones; least squares if singular."""
     scale = scales_of(matrix)
     scaled = matrix / np.outer(scale, scale)
     return np.asarray(np.linalg.lstsq(scaled, right / scale, rcond=1e-12)[0] / scale)

@@ -90,7 +90,7 @@ class Coefficients:
 
 
 def own_units(columns: Sequence[Column], names: Sequence[str]) -> Matrix:
-    """Return the matrix that takes coefficients of a design row to those in the columns' units, float64[d, d]."""
+    """Return what takes coefficients of a design row to the columns' units, float64[d, d]."""
     by_name = {column.name: column for column in columns}
     scales, centres = [1.0], [0.0]
     for name in names:

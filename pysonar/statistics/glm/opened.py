@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
 from pysonar.statistics.fits.newton import Point
-from pysonar.statistics.fits.ray import highest_of
+from pysonar.statistics.fits.ray import Beside, highest_of
 from sonar.data.fixed import floats
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import width_of
-from sonar.families.sums.terms.glm_step import AT, COMMON, GlmStep, sizes_of
+from sonar.families.sums.terms.steps.glm_step import AT, COMMON, GlmStep, sizes_of
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -44,34 +44,18 @@ class Common:
 
 
 @dataclass(frozen=True, eq=False)
-class At:
-    """What was summed at a point, and other sums there by name."""
-
-    point: Point
-    sums: dict[str, float]
-
-
-@dataclass(frozen=True, eq=False)
 class Opened:
-    """A round: what does not depend on coefficients, points at `along` on a way, and the highest of that."""
+    """A round: what needs no coefficients, the `end` of its way, other sums there, and the highest point."""
 
     common: Common
-    along: tuple[float, ...]
-    at: tuple[At, ...]
-    way: Vector
+    end: Point
+    sums: dict[str, float]
     highest: Point
 
     @property
-    def nearest(self) -> At:
-        """The evaluated point that is nearest to the highest."""
-        distances = [np.abs(at.point.coefficients - self.highest.coefficients).sum() for at in self.at]
-        return self.at[int(np.argmin(distances))]
-
-    @property
-    def separated(self) -> At | None:
-        """A point whose coefficients put every row of a binomial target on its side of 1/2."""
-        moved = [at for at in self.at if np.any(at.point.coefficients[1:])]
-        return next((at for at in moved if round(at.sums["wrong_side"]) == 0), None)
+    def separated(self) -> bool:
+        """Whether the end's coefficients put every row of a binomial target on its side of 1/2."""
+        return bool(np.any(self.end.coefficients[1:])) and round(self.sums["wrong_side"]) == 0
 
 
 def step_of(spec: SumsSpec) -> GlmStep:
@@ -83,22 +67,27 @@ def opened_of(spec: SumsSpec, seen: Seen, known: Point | None) -> Opened:
     """Return a round's sums by name; `known` is the highest point of the round before."""
     term = step_of(spec)
     width, flat = width_of(spec.by_name, term.columns), seen.totals[term.name]
-    common, size = sizes_of(width)
+    common, size, _ = sizes_of(width)
     x, xy, scalars = np.split(flat[:common], [width, 2 * width])
     base, way = seen.parameters[1 : 1 + width], seen.parameters[1 + width :]
-    along = tuple(floats(term.along_q32))
-    blocks = flat[common:].reshape(len(along), size)
-    at = tuple(_at(block, base + t * way) for t, block in zip(along, blocks, strict=True))
+    end, sums = _end(flat[common : common + size], base + way)
+    blocks = flat[common + size :].reshape(len(term.beside_q32), -1)
+    ts = floats(term.beside_q32)
+    beside = [_beside(t, block) for t, block in zip(ts, blocks, strict=True)]
     named = dict(zip(COMMON, map(float, scalars), strict=True))
-    highest = highest_of(along, [each.point for each in at], way, known)
-    return Opened(Common(x, xy, named), along, at, way, highest)
+    highest = highest_of(end, way, beside, known) if seen.parameters[0] else end
+    return Opened(Common(x, xy, named), end, sums, highest)
 
 
-def _at(block: Vector, coefficients: Vector) -> At:
+def _end(block: Vector, coefficients: Vector) -> tuple[Point, dict[str, float]]:
     width = len(coefficients)
     upper, right, scalars = np.split(block, [width * (width + 1) // 2, width * (width + 3) // 2])
     matrix = np.zeros((width, width))
     matrix[np.triu_indices(width)] = upper
-    matrix = matrix + np.triu(matrix, 1).T
     named = dict(zip(AT, map(float, scalars), strict=True))
-    return At(Point(coefficients, named["model"], right, matrix), named)
+    return Point(coefficients, named["model"], right, matrix + np.triu(matrix, 1).T), named
+
+
+def _beside(t: float, block: Vector) -> Beside:
+    right, bend = np.split(block[1:], 2)
+    return Beside(float(t), float(block[0]), right, bend)

@@ -150,8 +150,8 @@ def result_of(
     labels = labels_of(spec.by_name, asked.columns)
     last, common = others[-1], others[-1].common
     optimum = optimum_of(last.highest)
-    information = (first.at[0] if asked.family == "gamma" else optimum).point.information
-    kept, empty = filled(spec.columns, asked.columns, first.at[0].point.information)
+    information = first.end.information if asked.family == "gamma" else optimum.point.information
+    kept, empty = filled(spec.columns, asked.columns, first.end.information)
     fit = fit_of(asked.family, optimum, last, max(common.weight - len(kept), 1e-9))
     own = own_units(spec.columns, asked.columns)
     covariance = (own @ inverse(information) @ own.T * fit.scale)[np.ix_(kept, kept)]
@@ -188,7 +188,7 @@ def _not_converged(optimum: Optimum, labels: Sequence[str], told: Sequence[Told]
 
 
 def _clipped(asked: Glm, last: Opened) -> list[Told]:
-    count = round(last.nearest.sums["clipped"])
+    count = round(last.sums["clipped"])
     if count == 0 or asked.family == "binomial":
         return []
     problem = (

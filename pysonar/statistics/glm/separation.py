@@ -36,9 +36,9 @@ def separation_of(spec: SumsSpec, asked: Glm, labels: Sequence[str], rounds: Seq
         "depends on the number of rounds"
         for text in _levels(spec, asked.columns, rounds[-1].common, target, binomial)
     ]
-    apart = next((at for one in rounds if (at := one.separated)), None) if binomial else None
+    apart = next((one for one in rounds if one.separated), None) if binomial else None
     if not texts and apart is not None:
-        columns = _largest(labels, apart.point.coefficients)
+        columns = _largest(labels, apart.end.coefficients)
         texts = [f"perfect separation: {columns} tell {target!r} of every row; estimates are not finite"]
     if not texts and binomial and _grows(rounds):
         columns = _largest(labels, rounds[-1].highest.step)
@@ -74,5 +74,5 @@ def _grows(rounds: Sequence[Opened]) -> bool:
 def _largest(labels: Sequence[str], values: Vector) -> str:
     """Return the columns, the constant aside, whose values are at least half of the largest."""
     sizes = np.abs(values[1:])
-    named = [repr(labels[1 + place]) for place in np.flatnonzero(sizes >= _LEAST_PART * sizes.max())]
+    named = [repr(labels[1 + place]) for place in np.flatnonzero(sizes >= _LEAST_PART * sizes.max()).tolist()]
     return ("columns " if len(named) > 1 else "column ") + ", ".join(named)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.fits.asking import check_names, outside_of, spec_of
+from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.collinear import check_columns, filled
 from pysonar.statistics.fits.newton import SMALL_STEP, length_of
 from pysonar.statistics.glm.opened import Common, Opened, opened_of
@@ -22,14 +22,14 @@ from sonar.errors import ConfigError, DataError
 from sonar.families.sums.likelihoods import GlmFamily
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import labels_of, width_of
-from sonar.families.sums.terms.glm_step import GlmStep, sizes_of
+from sonar.families.sums.terms.steps.glm_step import GlmStep, sizes_of
 from sonar.paillier.slots import MAX_VALUES
 
 Vector = NDArray[np.float64]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 STEP = "step"
-_ALONG = ((0.0, 0.5, 1.0, 2.0), (0.0, 1.0), (1.0,))
+_BESIDE = (0.5, 2.0)
 _LEAST_MEAN = 1e-3  # of counts: a smaller mean is taken for it
 
 
@@ -45,8 +45,9 @@ class Glm(Statistic):
     1/1000 (Poisson) or half of the least target and at least 1/10,000 of the largest (gamma), and twice the
     largest.
 
-    The first round needs no coefficients; each other one is a step of Newton's method, looked at in up to four
-    points at once, so that it is as long as it should be. Within 6 rounds, coefficients and errors are those of pooled statsmodels to 1e-5.
+    The first round needs no coefficients; each other one is a step of Newton's method, looked at in three
+    points at once, so that it is as long as it should be. Within 6 rounds, coefficients and errors are those
+    of pooled statsmodels to 1e-5.
     """
 
     kind: Literal["glm"] = "glm"
@@ -78,20 +79,20 @@ class Glm(Statistic):
             columns=self.columns,
             mu_low_q32=max(to_q32(low, "statistic.mu_min"), 1),
             mu_high_q32=to_q32(high, "statistic.mu_max"),
-            along_q32=self._along(width_of(by_name, self.columns)),
+            beside_q32=self._beside(width_of(by_name, self.columns)),
             exposure=self.exposure,
             weights=self.weights,
         )
         names = [name for name in (self.target, *self.columns, self.exposure, self.weights) if name]
         parameters = 1 + 2 * width_of(by_name, self.columns)
-        return spec_of(columns, [step, outside_of(names)], parameters, rows_min, rows_max)
+        return spec_of(columns, names, [step], parameters, rows_min, rows_max)
 
     def step(self, spec: SumsSpec, seen: Sequence[Seen]) -> Vector | None:
         """See `Statistic`. Raises DataError for collinear or constant columns, after the first round."""
         first, *others = rounds = self._opened(spec, seen)
         if not others:
             self._check(spec, first)
-            base, way = start_of(self.family, first.common, first.at[0].point)
+            base, way = start_of(self.family, first.common, first.end)
             return np.concatenate([[1.0], base, way])
         if self.family == "binomial" and any(one.separated for one in others):
             return None
@@ -120,7 +121,7 @@ class Glm(Statistic):
         if common.weight <= 0:
             raise DataError(f"column {self.weights!r}", "the weights of all rows add up to 0")
         self._check_target(common)
-        information = first.at[0].point.information
+        information = first.end.information
         kept, _ = filled(spec.columns, self.columns, information)
         check_columns(information[np.ix_(kept, kept)], [labels[place] for place in kept])
 
@@ -142,17 +143,17 @@ class Glm(Statistic):
             known = found[-1].highest if len(found) > 1 else None
         return found
 
-    def _along(self, width: int) -> tuple[int, ...]:
-        """Return where on a step a round looks: at as many points as fit."""
-        common, point = sizes_of(width)
-        others = common + 3 * (len(self.columns) + 3) + 1
-        fit = next((along for along in _ALONG if others + len(along) * point <= MAX_VALUES), None)
-        if fit is None:
-            problem = f"need {width} coefficients, {others + point:,} sums; {MAX_VALUES:,} are the most"
+    def _beside(self, width: int) -> tuple[int, ...]:
+        """Return where else on a step a round looks, if that fits."""
+        common, at, beside = sizes_of(width)
+        others = common + at + 3 * (len(self.columns) + 3) + 1
+        if others > MAX_VALUES:
+            problem = f"need {width} coefficients, {others:,} sums; {MAX_VALUES:,} are the most"
             raise ConfigError(
                 "statistic.columns", problem, hint="take fewer columns, or columns of fewer levels"
             )
-        return tuple(round(t * Q32_ONE) for t in fit)
+        fits = others + len(_BESIDE) * beside <= MAX_VALUES
+        return tuple(round(t * Q32_ONE) for t in _BESIDE) if fits else ()
 
     def _mean_limits(self, column: Column) -> tuple[float, float]:
         """Return what the mean is held within; of a binomial target it has its own limits."""

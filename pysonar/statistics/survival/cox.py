@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.fits.asking import check_names, outside_of, spec_of
+from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.collinear import check_columns, filled
 from pysonar.statistics.fits.newton import SMALL_STEP, Point, length_of
 from pysonar.statistics.fits.ray import highest_of
@@ -21,8 +21,8 @@ from sonar.data.fixed import to_q32
 from sonar.data.schema import CategoryColumn, Column
 from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import MAX_PARAMETERS, SumsSpec
-from sonar.families.sums.terms.cox_step import CoxStep, sums_of
 from sonar.families.sums.terms.design import labels_of, width_of
+from sonar.families.sums.terms.steps.cox_step import CoxStep, sums_of
 from sonar.paillier.slots import MAX_VALUES
 
 Vector = NDArray[np.float64]
@@ -31,7 +31,7 @@ Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
 class Cox(Statistic):
-    """A regression of the hazard of an `event` (1; 0 is censored) in `time` on `columns`, as lifelines has it.
+    """A regression of the hazard of an `event` (1; 0 is censored) in `time` on `columns`.
 
     `grid`: the times of events, ascending; with all of them there, estimates are those of the pooled rows. An
     event between two counts at the later one, and it is said how many do. `strata`: a column of categories
@@ -72,7 +72,7 @@ class Cox(Statistic):
         )
         names = [name for name in (self.time, self.event, *self.columns, self.strata) if name]
         parameters = self._parameters(columns, 1 + 3 * len(names))
-        return spec_of(columns, [term, outside_of(names)], parameters, rows_min, rows_max)
+        return spec_of(columns, names, [term], parameters, rows_min, rows_max)
 
     def start(self, spec: SumsSpec) -> Vector:
         """See `Statistic`."""
@@ -84,14 +84,18 @@ class Cox(Statistic):
         if len(seen) == 1:
             self._check(spec, opened)
         step = point.step
-        return None if length_of(step) < SMALL_STEP else parameters_of(opened, point, point.coefficients + step)
+        return (
+            None if length_of(step) < SMALL_STEP else parameters_of(opened, point, point.coefficients + step)
+        )
 
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> CoxResult:
         """See `Statistic`. Warns of events that are not on the grid, and of what did not converge."""
         first = opened_of(spec, seen[0])
         self._check(spec, first)
         if len(seen) < 2:
-            raise DataError("statistic.rounds_max", "one round gives no estimate", hint="2 are needed at least")
+            raise DataError(
+                "statistic.rounds_max", "one round gives no estimate", hint="2 are needed at least"
+            )
         return result_of(self, spec, seen)
 
     def reached(self, spec: SumsSpec, seen: Sequence[Seen]) -> tuple[Opened, Point]:
@@ -103,7 +107,7 @@ class Cox(Statistic):
             if known is None:
                 known = point
             else:
-                known = highest_of((1.0,), (point,), point.coefficients - known.coefficients, known)
+                known = highest_of(point, point.coefficients - known.coefficients, (), known)
         assert known is not None
         return opened, known
 
@@ -129,7 +133,9 @@ class Cox(Statistic):
         by_name = {column.name: column for column in columns}
         strata = by_name[self.strata] if self.strata else None
         if strata is not None and not isinstance(strata, CategoryColumn):
-            raise ConfigError("statistic.strata", f"column {self.strata!r} has numbers; categories are expected")
+            raise ConfigError(
+                "statistic.strata", f"column {self.strata!r} has numbers; categories are expected"
+            )
         groups = len(strata.levels) if strata is not None else 1
         width, blocks = width_of(by_name, self.columns), 2 if self.ties == "efron" else 1
         cells = groups * len(self.grid)
@@ -137,9 +143,13 @@ class Cox(Statistic):
         what = f"{len(self.grid)} times, {groups} strata and {width - 1} coefficients need "
         hint = "give fewer times in `grid`, such as weeks for days; or fewer columns; or ties = 'breslow'"
         if sums > MAX_VALUES:
-            raise too_many("grid", sums, MAX_VALUES, what + f"{1 + blocks * width} sums a time and stratum", hint)
+            raise too_many(
+                "grid", sums, MAX_VALUES, what + f"{1 + blocks * width} sums a time and stratum", hint
+            )
         if parameters > MAX_PARAMETERS:
-            raise too_many("grid", parameters, MAX_PARAMETERS, what + f"{blocks} parameters a time and stratum", hint)
+            raise too_many(
+                "grid", parameters, MAX_PARAMETERS, what + f"{blocks} parameters a time and stratum", hint
+            )
         return parameters
 
 

@@ -154,7 +154,9 @@ class CoxResult(Report):
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the hazard ratios with their intervals, on matplotlib's axes. Raises ClientMissing."""
         some = self.coefficients
-        return forest(some.labels, some.ratios, some.ratio_intervals, "hazard ratio (for one unit more)", axes)
+        return forest(
+            some.labels, some.ratios, some.ratio_intervals, "hazard ratio (for one unit more)", axes
+        )
 
 
 def result_of(asked: Cox, spec: SumsSpec, seen: Sequence[Seen]) -> CoxResult:
@@ -231,7 +233,9 @@ def _told(asked: Cox, spec: SumsSpec, first: Opened, optimum: Optimum, labels: S
         return told
     worst = labels[int(np.abs(optimum.point.step).argmax())]
     if optimum.length > _NO_END:
-        text = f"column {worst!r} may order all events (a complete separation): its estimate grows without end"
+        text = (
+            f"column {worst!r} may order all events (a complete separation): its estimate grows without end"
+        )
         return [Told(PerfectSeparationWarning, text)]
     text = f"not converged: the last step would move {worst!r} most; raise `rounds_max` of [statistic]"
     return [Told(ConvergenceWarning, text)]

@@ -34,7 +34,7 @@ class Curve:
     def survival(self) -> Vector:
         """The share without an event after each time."""
         left = np.maximum(self.at_risk, 1)
-        return np.cumprod(1 - self.events / left)
+        return np.asarray(np.cumprod(1 - self.events / left), dtype=np.float64)
 
     @cached_property
     def interval(self) -> Matrix:

@@ -35,11 +35,13 @@ def grid_warnings(event: str, off_grid: float, late: float, last: float) -> list
         text = f"{off_grid:.0f} rows have {event!r} between two times of `grid`: they count at the later one"
         told.append(Told(BoundsWarning, text))
     if round(late):
-        text = f"{late:.0f} rows have {event!r} after {last:g}, the last time of `grid`: they count as censored there"
+        text = f"{late:.0f} rows have {event!r} after {last:g}, the last time of `grid`: they count as censored"
         told.append(Told(BoundsWarning, text))
     return told
 
 
 def too_many(field: str, needed: int, most: int, what: str, hint: str) -> ConfigError:
     """Return the error for a grid that does not fit in a question."""
-    return ConfigError(f"statistic.{field}", f"{what}, which makes {needed:,}; {most:,} are the most", hint=hint)
+    return ConfigError(
+        f"statistic.{field}", f"{what}, which makes {needed:,}; {most:,} are the most", hint=hint
+    )

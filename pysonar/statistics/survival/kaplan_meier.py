@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import outside
-from pysonar.statistics.fits.asking import check_names, outside_of, spec_of
+from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.plot import COLOURS, Axes, axes_of
 from pysonar.statistics.fits.warning import BoundsWarning, StatisticWarning, Told, warn_of
 from pysonar.statistics.shown.report import Report, plain
@@ -22,7 +22,7 @@ from pysonar.statistics.survival.grid import GridTimes, grid_q32, grid_warnings,
 from sonar.data.schema import CategoryColumn, Column
 from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
-from sonar.families.sums.terms.at_risk import AtRisk
+from sonar.families.sums.terms.steps.at_risk import AtRisk
 from sonar.paillier.slots import MAX_VALUES
 
 COUNTS = "at-risk"
@@ -31,7 +31,7 @@ ALL = "all"
 
 
 class _ByTime(Statistic):
-    """Counts at the times of `grid` of rows whose `time` ended with an `event` (1) or without (0), `by` group.
+    """Counts at the times of `grid`: rows whose `time` ended with an `event` (1) or without (0), `by` group.
 
     With a grid that holds every time of an event, results are those of the pooled rows exactly. An event
     between two grid times counts at the later one, and it is said how many do.
@@ -46,9 +46,7 @@ class _ByTime(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         check_names(columns, time=self.time, event=self.event, by=self.by)
-        term = AtRisk(
-            name=COUNTS, time=self.time, event=self.event, grid_q32=grid_q32(self.grid), by=self.by
-        )
+        term = AtRisk(name=COUNTS, time=self.time, event=self.event, grid_q32=grid_q32(self.grid), by=self.by)
         names = [name for name in (self.time, self.event, self.by) if name]
         by_name = {column.name: column for column in columns}
         if self.by is not None and not isinstance(by_name[self.by], CategoryColumn):
@@ -58,14 +56,16 @@ class _ByTime(Statistic):
         if needed > MAX_VALUES:
             what = f"{len(self.grid)} times and {groups} groups need 2 sums each"
             raise too_many("grid", needed, MAX_VALUES, what, "take fewer times, or groups")
-        return spec_of(columns, [term, outside_of(names)], 0, rows_min, rows_max)
+        return spec_of(columns, names, [term], 0, rows_min, rows_max)
 
     def curves_of(self, spec: SumsSpec, seen: Sequence[Seen]) -> tuple[list[Curve], tuple[str, ...]]:
         """Return the curve of each group that has rows, and warnings. Raises DataError without an event."""
         counts, times = seen[0].totals[COUNTS], len(self.grid)
         column = spec.by_name[self.by] if self.by else None
         groups = column.levels if isinstance(column, CategoryColumn) else (ALL,)
-        curves = [self._curve(group, line[: 2 * times + 2]) for group, line in zip(groups, counts, strict=True)]
+        curves = [
+            self._curve(group, line[: 2 * times + 2]) for group, line in zip(groups, counts, strict=True)
+        ]
         if sum(curve.events.sum() for curve in curves) < 0.5:
             problem = f"no row has an event at or before {self.grid[-1]:g}, the last time of `grid`"
             raise DataError(f"column {self.event!r}", problem, hint="1 is an event, and 0 is censored")
@@ -133,7 +133,10 @@ class KaplanMeierResult(Report):
     @property
     def facts(self) -> Sequence[tuple[str, Cell]]:
         """See `Report`."""
-        found: list[tuple[str, Cell]] = [("Mines", self.mines), ("Rows", sum(one.rows for one in self.curves))]
+        found: list[tuple[str, Cell]] = [
+            ("Mines", self.mines),
+            ("Rows", sum(one.rows for one in self.curves)),
+        ]
         found.append(("Events", round(float(sum(one.events.sum() for one in self.curves)))))
         if self.log_rank is not None:
             found += [("Log-rank chi2", self.log_rank.chi2), ("Log-rank p-value", f"{self.log_rank.p:.4g}")]
@@ -172,7 +175,9 @@ class KaplanMeierResult(Report):
         for place, curve in enumerate(self.curves):
             colour = COLOURS[place % len(COLOURS)]
             times = np.concatenate([[0], curve.times])
-            found.step(times, np.concatenate([[1], curve.survival]), where="post", color=colour, label=curve.group)
+            found.step(
+                times, np.concatenate([[1], curve.survival]), where="post", color=colour, label=curve.group
+            )
             low, high = np.concatenate([[[1, 1]], curve.interval]).T
             found.fill_between(times, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         found.set_ylim(0, 1.02)
@@ -187,7 +192,10 @@ class KaplanMeierResult(Report):
     def _medians(self) -> Table:
         level = f"{1 - self.curves[0].alpha:.0%}"
         rows = [
-            (curve.group, (curve.rows, round(float(curve.events.sum())), curve.median, *curve.median_interval))
+            (
+                curve.group,
+                (curve.rows, round(float(curve.events.sum())), curve.median, *curve.median_interval),
+            )
             for curve in self.curves
         ]
         return Table(("rows", "events", "median", f"low {level}", f"high {level}"), tuple(rows), "group")

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pysonar.statistics.base import Seen
 from pysonar.statistics.fits.newton import Point
 from sonar.families.sums.spec import SumsSpec
-from sonar.families.sums.terms.cox_step import SCALARS, CoxStep
 from sonar.families.sums.terms.design import width_of
-from sonar.families.sums.terms.timed import groups_of
+from sonar.families.sums.terms.steps.cox_step import SCALARS, CoxStep
+from sonar.families.sums.terms.steps.timed import groups_of
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -21,7 +21,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """The sums of `sonar.families.sums.terms.cox_step` at coefficients float64[p].
+    """The sums of `sonar.families.sums.terms.steps.cox_step` at coefficients float64[p].
 
     By stratum and time, C cells in all: `events` float64[C]; `at_risk` and `died` float64[C, 1 + p], the sums
     of risks and of risks times columns, where a risk is e^(x coefficients - centre). `summed`: the matrix of
@@ -114,7 +114,11 @@ def point_of(opened: Opened, first: bool) -> Point:
     if len(opened.asked) == 2:
         blocks = blocks - opened.asked[1] @ opened.died
     scale = len(each.risk) / max(float(blocks[0]), np.finfo(np.float64).tiny)
-    means = len(each.risk) * np.outer(blocks[1:], blocks[1:]) / blocks[0] ** 2 if first else each.mean.T @ each.mean
+    means = (
+        len(each.risk) * np.outer(blocks[1:], blocks[1:]) / blocks[0] ** 2
+        if first
+        else each.mean.T @ each.mean
+    )
     return Point(opened.coefficients, value, gradient, scale * opened.summed - means)
 
 
@@ -140,10 +144,12 @@ def parameters_of(opened: Opened, point: Point, coefficients: Vector) -> Vector:
     first = at_risk.reshape(opened.strata, -1, at_risk.shape[1])[:, 0, 0].sum()
     rise = math.log(max(first / max(opened.rows, 1), np.finfo(np.float64).tiny))
     each = tied(opened.events, at_risk, died)
-    weights = np.stack([
-        np.bincount(each.cell, weights=part / each.risk, minlength=len(opened.events))
-        for part in (np.ones(len(each.risk)), each.part)[: len(opened.asked)]
-    ])
+    weights = np.stack(
+        [
+            np.bincount(each.cell, weights=part / each.risk, minlength=len(opened.events))
+            for part in (np.ones(len(each.risk)), each.part)[: len(opened.asked)]
+        ]
+    )
     most = weights[0].reshape(opened.strata, -1).sum(axis=1).max()
     return np.concatenate([[opened.centre + rise], coefficients, (weights / most).ravel()])
 

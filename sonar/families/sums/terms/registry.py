@@ -6,10 +6,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sonar.families.sums.terms.at_risk import AtRisk
-from sonar.families.sums.terms.cox_step import CoxStep
-from sonar.families.sums.terms.glm_step import GlmStep
+from sonar.families.sums.terms.cells import Cells
+from sonar.families.sums.terms.histogram import Histogram
+from sonar.families.sums.terms.logs import Logs
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.outside import Outside
+from sonar.families.sums.terms.powers import Powers
+from sonar.families.sums.terms.steps.at_risk import AtRisk
+from sonar.families.sums.terms.steps.cox_step import CoxStep
+from sonar.families.sums.terms.steps.glm_step import GlmStep
 
-Term = Annotated[AtRisk | CoxStep | GlmStep | Moments | Outside, Field(discriminator="kind")]
+Term = Annotated[
+    AtRisk | Cells | CoxStep | GlmStep | Histogram | Logs | Moments | Outside | Powers,
+    Field(discriminator="kind"),
+]

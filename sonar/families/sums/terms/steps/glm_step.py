@@ -19,7 +19,9 @@ from sonar.protocol.record import Name
 COMMON = ("rows", "weight", "y", "own", "base", "exposure", "log_exposure")
 """What is summed whatever the coefficients are: see `GlmStep`."""
 AT = ("model", "pearson", "clipped", "wrong_side")
-"""What is summed at each point besides the information and the right side."""
+"""What is summed at the end of the way besides the information and the right side."""
+PREDICTOR_MAX = 64.0
+"""A way that moves a row's predictor further is taken for it, where its curvature is summed."""
 OFFSET_MAX = 22.0  # of an exposure within 2^-32 and 2^31, the logarithm
 
 
@@ -33,9 +35,9 @@ class _Some:
     offset: Vector
 
 
-def sizes_of(width: int) -> tuple[int, int]:
-    """Return how many sums do not depend on coefficients, and how many there are at each point."""
-    return 2 * width + len(COMMON), width * (width + 1) // 2 + width + len(AT)
+def sizes_of(width: int) -> tuple[int, int, int]:
+    """Return how many sums need no coefficients, are at the end of the way, and at a point beside."""
+    return 2 * width + len(COMMON), width * (width + 1) // 2 + width + len(AT), 1 + 2 * width
 
 
 class GlmStep(BaseTerm):
@@ -43,14 +45,16 @@ class GlmStep(BaseTerm):
 
     First sum x (d), sum x y (d) and `COMMON`: rows, their weight, y, the parts of the log-likelihood that
     depend on the target alone, and on neither target's mean nor that (`likelihoods.py`), and two of which the
-    model without columns is made where there is `exposure` E (Poisson: E and y log E; gamma: y / E and log E).
+    model without columns is made where there is `exposure` E (Poisson: E and y log E; gamma: y / E and
+    log E).
 
-    Then for each point the information sum w x x^T (upper triangle row by row), the right side (d), and `AT`:
-    the part of the log-likelihood that depends on the mean, Pearson's chi-squared, rows whose mean was beyond
-    its limits, and rows on the wrong side of 1/2. The points are b + t s, t one of `along`.
+    Then at b + s the information sum w x x^T (upper triangle row by row), the right side (d), and `AT`: the
+    part of the log-likelihood that depends on the mean, Pearson's chi-squared, rows whose mean was beyond its
+    limits, and rows on the wrong side of 1/2. Then at b + t s for each t of `beside` that part of the
+    log-likelihood, the right side (d), and the information times s (d).
 
-    The parameters are a 1, b (d) and s (d); or all zero for the first step, which needs none and fills the
-    first point. The mean is held within `mu_low` and `mu_high` where it has no limits of its own.
+    The parameters are a 1, b (d) and s (d); or all zero for the first step, which needs none and leaves what
+    is beside at zero. The mean is held within `mu_low` and `mu_high` where it has no limits of its own.
     """
 
     kind: Literal["glm-step"] = "glm-step"
@@ -59,7 +63,7 @@ class GlmStep(BaseTerm):
     columns: ColumnNames
     mu_low_q32: PositiveQ32
     mu_high_q32: PositiveQ32
-    along_q32: Annotated[tuple[Q32, ...], Field(strict=False, min_length=1, max_length=8)]
+    beside_q32: Annotated[tuple[Q32, ...], Field(strict=False, max_length=4)] = ()
     exposure: Name | None = None
     weights: Name | None = None
 
@@ -76,46 +80,54 @@ class GlmStep(BaseTerm):
         self._check_target(columns)
         if self.exposure is not None and self.family == "binomial":
             raise ValueError("exposure: is of counts and amounts; a binomial target has none")
-        for field, name, least in (("exposure", self.exposure, 1), ("weights", self.weights, 0)):
-            if name is not None and a_number(columns, name, field).low_q32 < least:
+        for field, other, least in (("exposure", self.exposure, 1), ("weights", self.weights, 0)):
+            if other is not None and a_number(columns, other, field).low_q32 < least:
                 bound = "above 0" if least else "of 0 or more"
-                raise ValueError(f"{field}: column {name!r} must have a low bound {bound}")
+                raise ValueError(f"{field}: column {other!r} must have a low bound {bound}")
 
     def shape(self, columns: Columns) -> tuple[int, ...]:
         """See `BaseTerm`."""
-        common, point = sizes_of(width_of(columns, self.columns))
-        return (common + len(self.along_q32) * point,)
+        common, at, beside = sizes_of(width_of(columns, self.columns))
+        return (common + at + len(self.beside_q32) * beside,)
 
     def bounds(self, columns: Columns) -> Vector:
         """See `BaseTerm`."""
         width, sizes, high = width_of(columns, self.columns), self._sizes(columns), self._limits(columns).high
         weight = 1.0 if self.weights is None else max(a_number(columns, self.weights, "weights").high, 1e-9)
-        scalars = [1.0, high, sizes.own, sizes.base, *self._null_sizes(columns)]
-        common = [np.full(width, 1.0), np.full(width, high), scalars]
+        ones, right = np.ones(width), np.full(width, sizes.right)
+        common = np.concatenate(
+            [ones, ones * high, [1.0, 1.0, high, sizes.own, sizes.base], self._null_sizes(columns)]
+        )
         upper = np.full(width * (width + 1) // 2, sizes.weight)
-        point = np.concatenate([upper, np.full(width, sizes.right), [sizes.model, sizes.pearson]]) * weight
-        found = np.concatenate([np.concatenate(common) * weight, *[[*point, 1, 1]] * len(self.along_q32)])
-        return np.insert(found, 2 * width, 1.0)
+        at = np.concatenate([upper, right, [sizes.model, sizes.pearson, 1.0, 1.0]])
+        beside = np.concatenate([[sizes.model], right, np.full(width, sizes.weight * PREDICTOR_MAX)])
+        found = np.concatenate([common, at, *[beside] * len(self.beside_q32)]) * weight
+        counts = len(common) + len(at) - 2
+        found[[2 * width, counts, counts + 1]] = 1.0
+        return found
 
     def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
         """See `BaseTerm`."""
-        extra = [name for name in (self.exposure, self.weights) if name is not None]
-        rows = rows.where(rows.complete([self.target, *self.columns, *extra]))
-        some = _Some(
-            design_matrix(columns, self.columns, rows),
-            self._target(columns, rows),
-            np.ones(len(rows)) if self.weights is None else rows.number(self.weights),
-            np.zeros(len(rows)) if self.exposure is None else np.log(rows.number(self.exposure)),
-        )
-        limits, width = self._limits(columns), some.x.shape[1]
-        common = self._common(some)
+        some, limits = self._some(columns, rows), self._limits(columns)
+        common, width = self._common(some), some.x.shape[1]
         if parameters[0] == 0:
-            work = FAMILIES[self.family].start(some.y, some.offset, limits)
-            start = np.concatenate([_matrices(some, work), np.zeros(len(AT))])
-            return np.concatenate([common, start, np.zeros((len(self.along_q32) - 1) * len(start))])
-        base, way = parameters[1 : 1 + width], parameters[1 + width :]
-        points = [self._at(some, base + t * way, limits) for t in floats(self.along_q32)]
-        return np.concatenate([common, *points])
+            start = _matrices(some, FAMILIES[self.family].start(some.y, some.offset, limits))
+            return np.concatenate(
+                [common, start, np.zeros(self.shape(columns)[0] - len(common) - len(start))]
+            )
+        way = parameters[1 + width :]
+        at = self._at(some, parameters[1 : 1 + width] + way, limits)
+        points = self._points(some, parameters)[1:]
+        return np.concatenate([common, at, *(self._beside(some, eta, way, limits) for eta in points)])
+
+    def weighed(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
+        """See `BaseTerm`: what rows weigh in the information, and on the right side, at each point."""
+        if parameters[0] == 0:
+            return None
+        family, some, limits = FAMILIES[self.family], self._some(columns, rows), self._limits(columns)
+        works = [family.step(some.y, family.mean(eta, limits)) for eta in self._points(some, parameters)]
+        sides = [some.weight * np.abs(side) for work in works for side in (work.weight, work.right)]
+        return np.stack(sides)
 
     def words(self) -> str:
         """See `BaseTerm`."""
@@ -123,6 +135,31 @@ class GlmStep(BaseTerm):
             f"a step of a {self.family} regression of {self.target} on {', '.join(self.columns)}, at "
             "coefficients that you see"
         )
+
+    def _some(self, columns: Columns, rows: Rows) -> _Some:
+        """Return what is needed of complete rows."""
+        rows = rows.where(rows.complete(self.needs(columns)))
+        return _Some(
+            design_matrix(columns, self.columns, rows),
+            self._target(columns, rows),
+            np.ones(len(rows)) if self.weights is None else rows.number(self.weights),
+            np.zeros(len(rows)) if self.exposure is None else np.log(rows.number(self.exposure)),
+        )
+
+    def _points(self, some: _Some, parameters: Vector) -> list[Vector]:
+        """Return the linear predictor at the end of the way, and at the points beside."""
+        width = some.x.shape[1]
+        base = some.x @ parameters[1 : 1 + width] + some.offset
+        way = some.x @ parameters[1 + width :]
+        return [base + t * way for t in (1.0, *floats(self.beside_q32))]
+
+    def _beside(self, some: _Some, eta: Vector, way: Vector, limits: Limits) -> Vector:
+        family = FAMILIES[self.family]
+        work = family.step(some.y, family.mean(eta, limits))
+        along = np.clip(some.x @ way, -PREDICTOR_MAX, PREDICTOR_MAX)
+        value = (some.weight * family.model(some.y, work.mu)).sum()
+        bend = some.x.T @ (some.weight * work.weight * along)
+        return np.concatenate([[value], some.x.T @ (some.weight * work.right), bend])
 
     def _at(self, some: _Some, coefficients: Vector, limits: Limits) -> Vector:
         """Return what is summed at a point."""
@@ -140,7 +177,7 @@ class GlmStep(BaseTerm):
         null = (y / times, some.offset) if self.family == "gamma" else (times, y * some.offset)
         parts = [np.ones(len(y)), y, family.own(y), family.base(y), *null]
         sums = [(weight * part).sum() for part in parts]
-        return np.concatenate([some.x.T @ weight, some.x.T @ (weight * y), [float(len(y))], sums])
+        return np.concatenate([some.x.T @ weight, some.x.T @ (weight * y), np.array([float(len(y)), *sums])])
 
     def _null_sizes(self, columns: Columns) -> Vector:
         high = self._limits(columns).high

@@ -7,6 +7,7 @@ event after the last is not seen, and its row ends there. A grid that holds ever
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -40,7 +41,7 @@ def check_timed(columns: Columns, time: str, event: str, grid_q32: Grid) -> None
     column = a_number(columns, time, "time")
     if column.low_q32 < 0:
         raise ValueError(f"time: column {time!r} has a low bound of {column.low:g}; times are 0 or more")
-    if grid_q32[0] < 0 or any(one >= other for one, other in zip(grid_q32, grid_q32[1:], strict=False)):
+    if grid_q32[0] < 0 or any(one >= other for one, other in pairwise(grid_q32)):
         raise ValueError("grid: times must be 0 or more, and ascend")
     happened = columns.get(event)
     if isinstance(happened, CategoryColumn):
@@ -49,9 +50,8 @@ def check_timed(columns: Columns, time: str, event: str, grid_q32: Grid) -> None
         return
     numbers = a_number(columns, event, "event")
     if numbers.low < 0 or numbers.high > 1:
-        raise ValueError(
-            f"event: column {event!r} has bounds {numbers.low:g} to {numbers.high:g}; 0 (censored) to 1 (event) are expected"
-        )
+        found = f"column {event!r} has bounds {numbers.low:g} to {numbers.high:g}"
+        raise ValueError(f"event: {found}; 0 (censored) to 1 (event) are expected")
 
 
 def timed(columns: Columns, rows: Rows, time: str, event: str, grid_q32: Grid) -> Timed:

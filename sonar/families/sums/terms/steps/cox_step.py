@@ -12,7 +12,7 @@ from sonar.data.fixed import PositiveQ32, from_q32
 from sonar.data.schema import Rows
 from sonar.families.sums.terms.base import BaseTerm, ColumnNames, Columns, Vector, a_category
 from sonar.families.sums.terms.design import design_matrix, width_of
-from sonar.families.sums.terms.timed import Grid, Timed, check_timed, groups_of, timed
+from sonar.families.sums.terms.steps.timed import Grid, Timed, check_timed, groups_of, timed
 from sonar.protocol.record import Name
 
 Matrix = NDArray[np.float64]
@@ -23,8 +23,8 @@ SCALARS = ("rows", "off_grid", "late", "clipped")
 class CoxStep(BaseTerm):
     """Sums at coefficients b, of strata g and grid times k. x: the p columns of the design but the ones.
 
-    A row's risk is r = e^(b x - c), at most `risk_max`. One vector: for each g and k the number of events, and
-    the sums of r and r x (1 + p) over the rows at risk; with `efron`, the same over the rows with the event;
+    A row's risk is r = e^(b x - c), at most `risk_max`. One vector: for each g and k the number of events,
+    and the sums of r and r x (1 + p) over the rows at risk; with `efron`, the same over the rows with the event;
     then sum x over events (p) and over all rows (p); the matrix sum r h x x^T (upper triangle row by row), h
     the sum of a over the times at which a row is at risk, less b at its event; and `SCALARS`: rows, events
     between two grid times (counted at the later one), events after the last, and rows of a larger risk.
@@ -105,7 +105,9 @@ class CoxStep(BaseTerm):
     def _cells(self, columns: Columns) -> int:
         return groups_of(columns, self.strata) * len(self.grid_q32)
 
-    def _by_time(self, where: Timed, stratum: NDArray[np.int64], x: Matrix, risk: Vector, groups: int) -> list[Vector]:
+    def _by_time(
+        self, where: Timed, stratum: NDArray[np.int64], x: Matrix, risk: Vector, groups: int
+    ) -> list[Vector]:
         """Return events, and the sums of risks over rows at risk and over events, by stratum and time."""
         times, died = len(self.grid_q32), where.event
         place = stratum * times + where.until - 1
@@ -115,7 +117,11 @@ class CoxStep(BaseTerm):
         ended = _added(place[seen], values[seen], groups * times).reshape(groups, times, -1)
         at_risk = ended[:, ::-1].cumsum(axis=1)[:, ::-1]
         parts = [events, at_risk.ravel()]
-        return [*parts, _added(place[died], values[died], groups * times).ravel()] if self._blocks == 2 else parts
+        return (
+            [*parts, _added(place[died], values[died], groups * times).ravel()]
+            if self._blocks == 2
+            else parts
+        )
 
     def _hazard(self, where: Timed, stratum: NDArray[np.int64], weights: NDArray[np.float64]) -> Vector:
         """Return h of each row."""

@@ -8,15 +8,15 @@ import numpy as np
 
 from sonar.data.schema import Rows
 from sonar.families.sums.terms.base import BaseTerm, Columns, Vector, a_category
-from sonar.families.sums.terms.timed import Grid, check_timed, groups_of, timed
+from sonar.families.sums.terms.steps.timed import Grid, check_timed, groups_of, timed
 from sonar.protocol.record import Name
 
 
 class AtRisk(BaseTerm):
     """Counts of rows by group, of a grid of K times: shape [groups, 2 (K + 1) + 2].
 
-    A group's are: events at each time, and 0; rows without a seen event that are at risk at none of the times,
-    at the first alone, ..., at all of them; events between two grid times (counted at the later one), and
+    A group's are: events at each time, and 0; rows without a seen event that are at risk at none of the
+    times, at the first alone, ..., at all of them; events between two grid times (counted at the later one), and
     events after the last (not seen: their rows end there).
     """
 
@@ -51,7 +51,8 @@ class AtRisk(BaseTerm):
     def words(self) -> str:
         """See `BaseTerm`."""
         by = f", by {self.by}" if self.by else ""
-        return f"how many rows have {self.event} at each of {len(self.grid_q32)} times of {self.time}, or end{by}"
+        times = f"{len(self.grid_q32)} times of {self.time}"
+        return f"how many rows have {self.event} at each of {times}, or end without{by}"
 
     def _counts(self, columns: Columns, rows: Rows) -> Vector:
         found, times = timed(columns, rows, self.time, self.event, self.grid_q32), len(self.grid_q32)
