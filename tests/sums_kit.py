@@ -111,7 +111,7 @@ def known_terms() -> list[tuple[int, dict[str, Any]]]:
 
 
 def hostile_rows(count: int, seed: int) -> Matrix:
-    """Coded rows of `COLUMNS`, as far out as the schema allows them: enormous, at bounds, of one kind, missing."""
+    """Coded rows of `COLUMNS`, as far out as the schema allows: enormous, at bounds, alike, missing."""
     rng = np.random.default_rng(seed)
     parts = []
     for column in COLUMNS:
