@@ -1,7 +1,7 @@
 """A question of 2,000 sums over ten mines, against numpy computing the same sums of the same rows.
 
-Ours is all that mines do: the schema checks rows, guards look for rare ones, the sums become integers,
-and masks cover them; and then the cohort's sum is opened. numpy's is the sums alone, one mine after the other,
+Ours is all that mines do: the schema checks rows, guards look for rare ones, the sums become integers, and
+masks cover them; and then the cohort's sum is opened. numpy's is the sums alone, one mine after the other,
 from the same rows in memory.
 """
 
