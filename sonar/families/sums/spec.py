@@ -58,6 +58,11 @@ class SumsSpec(Record):
         return np.concatenate([[1.0], *(term.bounds(self.by_name).ravel() for term in self.terms)])
 
     @property
+    def is_visible(self) -> bool:
+        """Whether everybody sees the question: yes, the parameters too."""
+        return True
+
+    @property
     def weights(self) -> int:
         """How many values an answer has."""
         return self.values
