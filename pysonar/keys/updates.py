@@ -12,6 +12,8 @@ from sonar.manifests.update import Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import MAX_FRAC, SlotPlan
+from sonar.veil.masks import Words
+from sonar.veil.words import read_words
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class MineUpdate:
     """One mine's encrypted update: its address, its rows, its ciphertexts, and their `blob`.
 
     `read` and `of` make one, and check every ciphertext; nobody has to check them again. `digest` is that of
-    its manifest, and `veil` what this says of its masks, if there are any.
+    its manifest, and `veil` what this says of its masks, if there are any. An answer in words has no
+    ciphertexts: the words are its blob.
     """
 
     mine: str
@@ -58,9 +61,13 @@ class MineUpdate:
                 f"{key.ciphertext_bytes} bytes each"
             )
 
+    def words(self, plan: SlotPlan) -> Words:
+        """Return the words uint64[plan.weights] of an answer in words. Raises ManifestError."""
+        return read_words(self.blob, plan.weights)
+
     @property
     def name(self) -> bytes:
-        """The digest of the ciphertexts, whoever sent them and however they are weighted."""
+        """The digest of the answer as it was sent, whoever sent it and however it is weighted."""
         return digest_of_parts(self.blob)
 
 
