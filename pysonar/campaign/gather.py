@@ -14,7 +14,7 @@ from sonar.errors import BlobNotFound, DigestMismatch, RemoteError, StoreUnavail
 from sonar.families.registry import FamilySpec
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
-from sonar.settling.updates import Expected, Form, malformed
+from sonar.settling.updates import Expected, malformed
 from sonar.settling.verdict import WITHHELD, Verdict
 
 
@@ -136,8 +136,7 @@ class Gatherer:
         return update
 
     def _fetched(self, number: int, digest: bytes) -> MineUpdate:
-        job = self._job
-        form = Form(job.plan, self._holder.public_of(job, number), job.manifest.answers_are_words)
+        form = self._job.form(self._holder.public_of(self._job, number))
         return fetch_again(self._store, form, Digest(digest))
 
     def _withheld(self, number: int, mine: str) -> None:

@@ -295,13 +295,9 @@ class BaseHolder:
         if len({one.mine for one in updates}) != len(updates):
             raise UsageError("a mine occurs twice in one round")
         for one in updates:
-            self._check_form(job, one)
+            one.check(job.form(self.public))
             if one.rows < 1:
                 raise UsageError(f"{one.mine}: {one.rows} rows; an update is of at least 1")
-
-    def _check_form(self, job: Job, update: MineUpdate) -> None:
-        """Check that an update is as long as it should be. Raises CiphertextError."""
-        update.check(self.public, job.plan)
 
 
 def scaled(values: Mapping[str, float]) -> dict[str, int]:

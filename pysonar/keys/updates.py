@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
-from sonar.errors import CiphertextError
+from sonar.errors import CiphertextError, UsageError
 from sonar.manifests.update import Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import MAX_FRAC, SlotPlan
+from sonar.settling.updates import Form
 from sonar.veil.masks import Words
 from sonar.veil.words import read_words
 
@@ -52,14 +53,17 @@ class MineUpdate:
         blob = key.encode_blob(ciphertexts)
         return cls(mine, rows, tuple(mpz(c) for c in ciphertexts), blob)
 
-    def check(self, key: PublicKey, plan: SlotPlan) -> None:
-        """Check that it is as long as the plan says, under this key. Raises CiphertextError."""
-        there, wanted = len(self.ciphertexts), plan.ciphertexts
-        if there != wanted or len(self.blob) != wanted * key.ciphertext_bytes:
+    def check(self, form: Form) -> None:
+        """Check that it is as long as its form says. Raises CiphertextError, UsageError."""
+        there, wanted = len(self.ciphertexts), 0 if form.are_words else form.numbers
+        if there != wanted or len(self.blob) != form.blob_bytes:
+            what = "words" if form.are_words else "ciphertexts"
             raise CiphertextError(
-                f"{self.mine}: {there} ciphertexts in {len(self.blob)} bytes; the slot plan has {wanted} of "
-                f"{key.ciphertext_bytes} bytes each"
+                f"{self.mine}: {there} ciphertexts in {len(self.blob)} bytes; the slot plan has "
+                f"{form.numbers} {what} in {form.blob_bytes}"
             )
+        if form.are_words and self.veil is None:
+            raise UsageError(f"the update of {self.mine} has no masks, but its bounty has capsules")
 
     def words(self, plan: SlotPlan) -> Words:
         """Return the words uint64[plan.weights] of an answer in words. Raises ManifestError."""

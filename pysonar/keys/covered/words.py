@@ -23,7 +23,7 @@ from pysonar.keys.archive import Page
 from pysonar.keys.covered.base import CoveredHolder, check_all, veil_of
 from pysonar.keys.job import Job
 from pysonar.keys.updates import MineUpdate
-from sonar.errors import CiphertextError, ManifestError, UsageError
+from sonar.errors import UsageError
 from sonar.families.veiled import Asked
 from sonar.manifests.capsule import Ask, FunctionalRequest, Part
 from sonar.protocol.ids import Address, Digest
@@ -122,14 +122,6 @@ class WordsHolder(CoveredHolder):
     def _sums(self, job: Job, round: int, body: bytes) -> Reader:
         del round
         return self._place.word_sums(body, job.plan.weights)
-
-    def _check_form(self, job: Job, update: MineUpdate) -> None:
-        if update.veil is None:
-            raise UsageError(f"the update of {update.mine} has no masks, but its bounty has capsules")
-        try:
-            update.words(job.plan)
-        except ManifestError as error:
-            raise CiphertextError(f"{update.mine}: the update {error.problem}") from error
 
 
 @dataclass(frozen=True)
