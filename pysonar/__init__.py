@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, connect, explain
+    from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, Study, connect, explain
 
-__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect", "explain"]
+__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "Study", "connect", "explain"]
 
 
 def __getattr__(name: str) -> Any:

@@ -37,19 +37,20 @@ from numpy.typing import NDArray
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named
 from pysonar.bounty.tables import HeldOut, in_memory, load, read
-from pysonar.bounty.terms import Offer, offer_of
+from pysonar.bounty.terms import Offer, offer_of, patience_of
 from pysonar.given import require_type
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
+from sonar.families.quadratic.course import Course, held_weights
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.home.files import expanded
+from sonar.manifests.model import commitment
 from sonar.paillier.affine import estimated_s
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import Address, Digest
 from sonar.protocol.phase import Terms
 from sonar.telling.amounts import Unit
-from sonar.telling.waiting import PATIENCE_S
 
 _OFFERED = ("offer", "terms", "unit", "allowed", "patience_s")
 """What follows from the network, besides settings and data."""
@@ -206,7 +207,9 @@ class Bounty:
     def offer(self) -> Offer:
         """What mines are offered. Raises ConfigError naming a field of the settings."""
         train_s = estimated_s(self.design.plan)
-        return offer_of(self.settings, self.initial_loss, self.target_loss, train_s, dev=self.dev)
+        return offer_of(
+            self.settings, self.settings.rounds, self.initial_loss, self.target_loss, train_s, dev=self.dev
+        )
 
     @cached_property
     def terms(self) -> Terms:
@@ -226,9 +229,45 @@ class Bounty:
     @cached_property
     def patience_s(self) -> float:
         """How long to retry: at least a round's windows, since nobody else settles it."""
-        terms = self.offer.terms
-        windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
-        return max(PATIENCE_S, windows_s)
+        return patience_of(self.terms)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a mine must have: the features, then the targets."""
+        return self.held_out.columns
+
+    @property
+    def rounds_to_all(self) -> int:
+        """How many sums tell A and b in full: one for each column of A."""
+        return self.design.spec.width
+
+    @property
+    def bound(self) -> str:
+        """What `held` is about."""
+        return f"weight_max = {self.design.weight_max:g}"
+
+    def commitment(self, salt: bytes) -> Digest:
+        """Return the commitment to the holdout."""
+        return commitment(salt, self.columns, self.held_out.values)
+
+    def figures(self, loss: int, numbers: Sequence[int] | None = None) -> dict[str, float]:
+        """Return a model's figures by its weights int[d k]; without them, those that its loss gives."""
+        holdout = self.design.holdout
+        if numbers is None:
+            return holdout.said_all(self.metric, loss)
+        return holdout.told(self.design.weights(numbers))
+
+    def held(self, numbers: Sequence[int]) -> list[str]:
+        """Return the names of the weights at `weight_max`, which might have moved further."""
+        return held_weights(numbers, self.design)
+
+    def told(self, sums: Sequence[int], mines: int, opened: int, loss: int) -> str:
+        """Return nothing: figures say it."""
+        return ""
+
+    def found(self, course: Course) -> LinearModel:
+        """Return the best point of a course as a model."""
+        return LinearModel.of(self.design, course)
 
     @cached_property
     def digest(self) -> str:
