@@ -4,6 +4,7 @@ VENV   := .venv
 BENCH  := .venv-bench
 FLOWER := .venv-flower
 PRIVACY := .venv-privacy
+PEERS  := .venv-peers
 PY     := $(VENV)/bin/python
 ANALYSIS := .venv-contracts
 # Into the environment that is named, whatever a configuration of pip says of where else.
@@ -17,6 +18,7 @@ DEMO_ARGS  ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
 CHEATS_ARGS ?=
+ACCURACY_ARGS ?=
 WALKS_ARGS ?=
 HOUSE_ARGS ?=
 DEEP_ARGS  ?=
@@ -30,7 +32,7 @@ unexport PIP_PLATFORM PIP_PYTHON_VERSION PIP_IMPLEMENTATION PIP_ABI PIP_NO_BINAR
 unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_GLOBAL_OPTION
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages peers contracts \
+.PHONY: help demo notebook test coverage docker-test check walks house bench cheats accuracy packages peers contracts \
   contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep deep chaos-capsules chaos-keys \
   fuzz lies format lock clean
 
@@ -50,10 +52,11 @@ help:
 	@echo 'make walks   the files that two real runs enter, and the jumps between them (WALKS_ARGS="--show")'
 	@echo 'make packages   build a wheel and a source distribution of each part, in dist/'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
-	@echo 'make peers   install opendp and dp-accounting, with which tests then compare ours; without, these are skipped'
+	@echo 'make peers   install what tests and figures compare ours with: opendp and dp-accounting; statsmodels, lifelines'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   compare the encrypted arithmetic with its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make cheats   what cheats among six mines earn, and what they cost others: a minute or two (CHEATS_ARGS="--json")'
+	@echo 'make accuracy   statistics and models beside statsmodels, lifelines, scikit-learn (ACCURACY_ARGS="--only ols --json")'
 	@echo 'make clean   remove everything that these targets made'
 
 demo: $(VENV)/.demo
@@ -145,6 +148,11 @@ bench:
 cheats: $(VENV)/.test
 	@$(PY) -m benchmarks.cheats $(CHEATS_ARGS)
 
+# What statistics and models find over mines, beside what other libraries find on the same rows in one place.
+accuracy:
+	@$(MAKE) -s --no-print-directory $(PEERS)/.ready >&2
+	@$(PEERS)/bin/python -m benchmarks.accuracy $(ACCURACY_ARGS)
+
 # Offline: what they are built with is in the environment.
 packages: $(VENV)/.test
 	@for part in $(PARTS); do \
@@ -172,7 +180,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(FLOWER) $(PRIVACY) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) $(FLOWER) $(PRIVACY) $(PEERS) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -212,13 +220,23 @@ $(FLOWER)/.ready: requirements/flower.lock
 	@touch $@
 
 # An independent sampler and independent accountants: no other environment has room for what they want.
-peers: $(PRIVACY)/.ready
+peers: $(PRIVACY)/.ready $(PEERS)/.ready
 
 $(PRIVACY)/.ready: requirements/privacy.lock
 	@echo 'Installing opendp and dp-accounting into $(PRIVACY) ...'
 	@rm -rf $(PRIVACY); $(PYTHON) -m venv $(PRIVACY)
 	@$(PRIVACY)/bin/python $(INSTALL) --quiet --only-binary :all: --require-hashes -r $< || \
 	  { rm -rf $(PRIVACY); echo 'opendp and dp-accounting could not be installed; going on without.'; exit 1; }
+	@touch $@
+
+# The libraries whose figures ours must equal. Ours run there too, in the versions that are tested. One that lifelines
+# needs is published as source alone: it is Python.
+$(PEERS)/.ready: requirements/peers.lock pyproject.toml $(PARTS)
+	@rm -rf $(PEERS); $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python $(SHOW) 'Installing statsmodels, lifelines and scikit-learn into $(PEERS)' \
+	  $(PEERS)/bin/python $(INSTALL) --only-binary :all: --no-binary autograd-gamma --require-hashes -r $< || \
+	  { rm -rf $(PEERS); echo 'statsmodels and lifelines could not be installed; going on without.'; exit 1; }
+	@$(PEERS)/bin/python $(INSTALL) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Slither and Halmos. They call bin/solc and the native forge: put both on PATH.

@@ -312,19 +312,13 @@ def check_model(*, values: int, visible: bool, key_bits: int, blob_bytes: int, p
         f"has {key_bits} bits, below your floor of {least_bits}",
         "a short key can be broken, and your update read; do not join",
     )
-    name, most = ("sums", policy.max_sums) if visible else ("weights", policy.max_weights)
-    _allow(
-        values <= most,
-        f"model.{name}",
-        f"is {values}, above your limit of {most}",
-        f"raise policy.max_{name} in {POLICY_FILE} to accept it",
-    )
-    _allow(
-        blob_bytes <= policy.max_blob_bytes,
-        "model.weights",
-        f"takes {blob_bytes} bytes, above your limit of {policy.max_blob_bytes}",
-        f"raise policy.max_blob_bytes in {POLICY_FILE} to accept it",
-    )
+    name = "sums" if visible else "weights"
+    for limit, is_what, found in (
+        (f"max_{name}", f"is {values}", values),
+        ("max_blob_bytes", f"takes {blob_bytes} bytes", blob_bytes),
+    ):
+        most, hint = getattr(policy, limit), f"raise policy.{limit} in {POLICY_FILE} to accept it"
+        _allow(found <= most, f"model.{name}", f"{is_what}, above your limit of {most}", hint)
 
 
 def check_cover(cover: PaillierCover | VeilCover, policy: Policy) -> None:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 from pysonar.bounty.settings import CapsuleSettings
-from pysonar.bounty.terms import Offer
+from pysonar.bounty.terms import Offer, patience_of
 from sonar.families.registry import FamilySpec
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import Address, Digest
@@ -184,3 +186,48 @@ class AnyBounty(Protocol):
     def found(self, course: Any) -> Any:
         """Return what was found at the end of a course. Raises EnvironmentFault, DataError."""
         ...
+
+
+_OFFERED = ("offer", "terms", "unit", "allowed", "patience_s")
+"""What follows from the network, besides settings and data."""
+
+
+class Offered:
+    """What follows from an offer, for the classes of bounties. `dev`: it is for a development network."""
+
+    dev: bool
+
+    @property
+    def offer(self) -> Offer:
+        """What mines are offered. Raises ConfigError naming a field of the settings."""
+        raise NotImplementedError
+
+    def on(self, *, dev: bool) -> Self:
+        """Return the same bounty for a development network, or for any other one."""
+        if dev == self.dev:
+            return self
+        other = copy(self)  # with all that is derived from data, which may take long
+        object.__setattr__(other, "dev", dev)
+        for name in _OFFERED:
+            other.__dict__.pop(name, None)
+        return other
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms as the contract takes them."""
+        return self.offer.terms
+
+    @cached_property
+    def unit(self) -> Unit:
+        """The unit of amounts, from the settings alone."""
+        return self.offer.unit
+
+    @cached_property
+    def allowed(self) -> tuple[Address, ...]:
+        """The mines that may take part, ascending; empty for all."""
+        return self.offer.allowed
+
+    @cached_property
+    def patience_s(self) -> float:
+        """How long to retry: at least a round's windows, since nobody else settles it."""
+        return patience_of(self.terms)

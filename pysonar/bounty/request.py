@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,30 +33,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.bounty.base import Offered
+from pysonar.bounty.kinds.judged import Judged
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named
 from pysonar.bounty.tables import HeldOut, in_memory, load, read
-from pysonar.bounty.terms import Offer, offer_of, patience_of
+from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
-from sonar.families.quadratic.course import Course, held_weights
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.home.files import expanded
-from sonar.manifests.model import commitment
 from sonar.paillier.affine import estimated_s
-from sonar.protocol.ids import Address, Digest
-from sonar.protocol.phase import Terms
-from sonar.telling.amounts import Unit
-
-_OFFERED = ("offer", "terms", "unit", "allowed", "patience_s")
-"""What follows from the network, besides settings and data."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bounty:
+class Bounty(Judged, Offered):
     """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`.
 
     `start` is the model that it begins with, None for the null model. `dev`: it is for a development network,
@@ -152,16 +145,6 @@ class Bounty:
         problem = f"{value!r} is no better than the start, which has {name} = {at:.6g}"
         return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the nearest that can be paid")
 
-    def on(self, *, dev: bool) -> Bounty:
-        """Return the same bounty for a development network, or for any other one."""
-        if dev == self.dev:
-            return self
-        other = copy(self)  # with all that is derived from data, which may take long
-        object.__setattr__(other, "dev", dev)
-        for name in _OFFERED:
-            other.__dict__.pop(name, None)
-        return other
-
     @cached_property
     def features(self) -> tuple[str, ...]:
         """The columns to predict from."""
@@ -210,64 +193,6 @@ class Bounty:
         return offer_of(
             self.settings, self.settings.rounds, self.initial_loss, self.target_loss, train_s, dev=self.dev
         )
-
-    @cached_property
-    def terms(self) -> Terms:
-        """The terms as the contract takes them."""
-        return self.offer.terms
-
-    @cached_property
-    def unit(self) -> Unit:
-        """The unit of amounts, from the settings alone."""
-        return self.offer.unit
-
-    @cached_property
-    def allowed(self) -> tuple[Address, ...]:
-        """The mines that may take part, ascending; empty for all."""
-        return self.offer.allowed
-
-    @cached_property
-    def patience_s(self) -> float:
-        """How long to retry: at least a round's windows, since nobody else settles it."""
-        return patience_of(self.terms)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that a mine must have: the features, then the targets."""
-        return self.held_out.columns
-
-    @property
-    def rounds_to_all(self) -> int:
-        """How many sums tell A and b in full: one for each column of A."""
-        return self.design.spec.width
-
-    @property
-    def bound(self) -> str:
-        """What `held` is about."""
-        return f"weight_max = {self.design.weight_max:g}"
-
-    def commitment(self, salt: bytes) -> Digest:
-        """Return the commitment to the holdout."""
-        return commitment(salt, self.columns, self.held_out.values)
-
-    def figures(self, loss: int, numbers: Sequence[int] | None = None) -> dict[str, float]:
-        """Return a model's figures by its weights int[d k]; without them, those that its loss gives."""
-        holdout = self.design.holdout
-        if numbers is None:
-            return holdout.said_all(self.metric, loss)
-        return holdout.told(self.design.weights(numbers))
-
-    def held(self, numbers: Sequence[int]) -> list[str]:
-        """Return the names of the weights at `weight_max`, which might have moved further."""
-        return held_weights(numbers, self.design)
-
-    def told(self, sums: Sequence[int], mines: int, opened: int, loss: int) -> str:
-        """Return nothing: figures say it."""
-        return ""
-
-    def found(self, course: Course) -> LinearModel:
-        """Return the best point of a course as a model."""
-        return LinearModel.of(self.design, course)
 
     @cached_property
     def digest(self) -> str:

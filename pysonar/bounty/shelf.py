@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pysonar.bounty.base import AnyBounty
+from pysonar.bounty.kinds.fields import StudySettings, statistic_of
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.settings import Settings
 from pysonar.bounty.study import Study
-from pysonar.bounty.studysettings import StudySettings, statistic_of
 from pysonar.bounty.tables import HeldOut
 from pysonar.models.linear import LinearModel
 from sonar.data.schema import Column

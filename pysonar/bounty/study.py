@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,9 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from pysonar.bounty.studysettings import StudySettings, schema_of, statistic_of, study_settings_of
+from pysonar.bounty.base import Offered
+from pysonar.bounty.kinds.fields import StudySettings, schema_of, statistic_of, study_settings_of
 from pysonar.bounty.tables import read
-from pysonar.bounty.terms import Offer, offer_of, patience_of
+from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
 from pysonar.statistics.base import Result, Seen, Statistic
 from sonar.data.schema import Schema
@@ -51,19 +51,68 @@ from sonar.families.sums.totals import (
 )
 from sonar.home.files import expanded
 from sonar.manifests.model import commitment
-from sonar.protocol.ids import Address, Digest
-from sonar.protocol.phase import Terms
-from sonar.telling.amounts import Unit
+from sonar.protocol.ids import Digest
 from sonar.telling.text import count
 
-_OFFERED = ("offer", "terms", "unit", "allowed", "patience_s")
 _LARGEST = (1 << 63) - 1
 SPARE_ROUNDS = 2
 """Rounds beyond those that the statistic takes, for rounds that fail: unused ones cost nothing."""
 
 
+class Unjudged:
+    """The part of `pysonar.bounty.base.AnyBounty` that says: the loss measures nothing, only whether more is
+    asked.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that a mine must have: those that the statistic is about."""
+        raise NotImplementedError
+
+    @property
+    def optimiser(self) -> None:
+        """None: the statistic itself says what comes next."""
+
+    @property
+    def initial_loss(self) -> int:
+        """The loss by which the contract knows that more is asked."""
+        return ASKS
+
+    @property
+    def target_loss(self) -> int:
+        """The loss by which the contract knows that the last sum is opened."""
+        return DONE
+
+    @property
+    def metric(self) -> str:
+        """Empty: the loss measures nothing."""
+        return ""
+
+    @property
+    def rounds_to_all(self) -> int:
+        """The first sum already tells what was asked for."""
+        return 1
+
+    @property
+    def bound(self) -> str:
+        """Empty: no parameter has one."""
+        return ""
+
+    def commitment(self, salt: bytes) -> Digest:
+        """Return the commitment to no rows: nothing is judged."""
+        return commitment(salt, self.columns, np.zeros((0, len(self.columns))))
+
+    def figures(self, loss: int, numbers: Sequence[int] | None = None) -> dict[str, float]:
+        """Return nothing: the loss measures nothing."""
+        return {}
+
+    def held(self, numbers: Sequence[int]) -> list[str]:
+        """Return nothing: parameters have no bound."""
+        return []
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Study:
+class Study(Unjudged, Offered):
     """The bounty of a statistic, before it is posted. Make one with `Study.from_toml` or `.of`.
 
     `schema`: the columns that mines have. `dev`: it is for a development network, where less time to settle
@@ -101,16 +150,6 @@ class Study:
 
     def __post_init__(self) -> None:
         _ = self.offer  # raises now for what cannot be posted
-
-    def on(self, *, dev: bool) -> Study:
-        """Return the same study for a development network, or for any other one."""
-        if dev == self.dev:
-            return self
-        other = copy(self)
-        object.__setattr__(other, "dev", dev)
-        for name in _OFFERED:
-            other.__dict__.pop(name, None)
-        return other
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -157,35 +196,6 @@ class Study:
             for one in visited
         ]
 
-    @property
-    def optimiser(self) -> None:
-        """None: the statistic itself says what comes next."""
-
-    @property
-    def initial_loss(self) -> int:
-        """The loss by which the contract knows that more is asked."""
-        return ASKS
-
-    @property
-    def target_loss(self) -> int:
-        """The loss by which the contract knows that the last sum is opened."""
-        return DONE
-
-    @property
-    def metric(self) -> str:
-        """Empty: the loss measures nothing."""
-        return ""
-
-    @property
-    def rounds_to_all(self) -> int:
-        """The first sum already tells what was asked for."""
-        return 1
-
-    @property
-    def bound(self) -> str:
-        """Empty: no parameter has one."""
-        return ""
-
     @cached_property
     def rounds(self) -> int:
         """How many rounds the bounty has on the chain."""
@@ -198,26 +208,6 @@ class Study:
         return offer_of(self.settings, self.rounds, ASKS, DONE, train_s, dev=self.dev)
 
     @cached_property
-    def terms(self) -> Terms:
-        """The terms as the contract takes them."""
-        return self.offer.terms
-
-    @cached_property
-    def unit(self) -> Unit:
-        """The unit of amounts, from the settings alone."""
-        return self.offer.unit
-
-    @cached_property
-    def allowed(self) -> tuple[Address, ...]:
-        """The mines that may take part, ascending; empty for all."""
-        return self.offer.allowed
-
-    @cached_property
-    def patience_s(self) -> float:
-        """How long to retry: at least a round's windows, since nobody else settles it."""
-        return patience_of(self.terms)
-
-    @cached_property
     def digest(self) -> str:
         """Hex digest of all of it: shows whether a file still matches what was posted."""
         parts = (self.settings, self.statistic, *self.schema)
@@ -225,18 +215,6 @@ class Study:
         for part in parts:
             sha.update(b"\0" + part.model_dump_json().encode())
         return sha.hexdigest()
-
-    def commitment(self, salt: bytes) -> Digest:
-        """Return the commitment to no rows: nothing is judged."""
-        return commitment(salt, self.columns, np.zeros((0, len(self.columns))))
-
-    def figures(self, loss: int, numbers: Sequence[int] | None = None) -> dict[str, float]:
-        """Return nothing: the loss measures nothing."""
-        return {}
-
-    def held(self, numbers: Sequence[int]) -> list[str]:
-        """Return nothing: parameters have no bound."""
-        return []
 
     def told(self, sums: Sequence[int], mines: int, opened: int, loss: int) -> str:
         """Return which of the statistic's rounds it was, and over how many rows."""

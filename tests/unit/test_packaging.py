@@ -24,6 +24,7 @@ VERSION = WORKSPACE_PROJECT["version"]
 MODULES = {
     "eth": "py-evm",
     "IPython": "ipython",
+    "sklearn": "scikit-learn",
     "Crypto": "pycryptodome",
 }
 """Modules whose distribution has another name."""
@@ -36,13 +37,19 @@ WITH_AN_EXTRA = {
     "setproctitle": {"sonar/processes/steps.py"},
 }
 """What only an extra installs, and the only modules that may import it."""
+WITH_AN_EXTRA_IN: dict[str, str] = {"scipy": "pysonar/statistics/"}
+"""What only an extra installs, and the only folder whose modules may import it; none needs to."""
 LOOKED_FOR = {"sonar/localchain/__init__.py": {"eth", "eth_tester"}}
 """Where modules are looked for and not imported."""
 FOR_OTHERS = {
     "coincurve": "eth-keys takes it for its arithmetic",
     "eth-hash": "eth-utils takes it for keccak",
     "jupyterlab": "what notebooks run in",
+    "onnx": "models as files",
+    "pandas": "what notebooks hold tables in",
+    "safetensors": "models as files",
     "scikit-learn": "what the notebook compares with",
+    "scipy": "p-values of statistics",
 }
 """What is asked for and not imported, and why."""
 
@@ -81,6 +88,10 @@ def imported(package: str) -> dict[str, set[str]]:
 def test_a_part_asks_for_all_that_it_imports(part: str, package: str) -> None:
     found = imported(package)
     missing = found.keys() - required(part)
+    for name in WITH_AN_EXTRA_IN.keys() & missing:
+        assert all(path.startswith(WITH_AN_EXTRA_IN[name]) for path in found[name]), found[name]
+        assert name in extras(part)
+    missing -= WITH_AN_EXTRA_IN.keys()
     assert missing == {
         name for name, where in WITH_AN_EXTRA.items() if package in {_top(path) for path in where}
     }

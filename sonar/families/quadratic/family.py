@@ -17,16 +17,14 @@ from sonar.families.quadratic.noisy.releasing import check_noise, released_map, 
 from sonar.families.quadratic.optimisers.base import Coefficients, Listed, Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.veiled.judging import Tests, spoilers_of, tests_of
-from sonar.families.quadratic.veiled.scoring import Scores, scores_of
-from sonar.families.veiled import Sent
+from sonar.families.quadratic.veiled.side import VeiledQuadratic
 from sonar.paillier.affine import Run, affine_update, estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.privacy.terms import Price, RowSums
 
 
-class Quadratic:
+class Quadratic(VeiledQuadratic):
     """Models that are linear in their weights."""
 
     why: Mapping[str, str] = WHY
@@ -166,32 +164,3 @@ class Quadratic:
     ) -> dict[str, str]:
         """Return who is of the same data."""
         return same(rules, now, rows, reference)
-
-    def veiled_tests(
-        self,
-        rules: Rules,
-        plan: SlotPlan,
-        rounds: Sequence[Sent],
-        reference: Reference | None,
-        rows: Mapping[str, int],
-        draw: Callable[[int], int],
-    ) -> Tests:
-        """Return the tests of a round's veiled answers."""
-        return tests_of(rules, plan, rounds, reference, rows, draw)
-
-    def veiled_spoilers(
-        self, plan: SlotPlan, round: int, mines: Collection[str], draw: Callable[[int], int]
-    ) -> Tests:
-        """Return what is asked once more where a sum is out of range."""
-        return spoilers_of(plan, round, mines, draw)
-
-    def veiled_scores(
-        self,
-        plan: SlotPlan,
-        vectors: Mapping[int, Sequence[float]],
-        sent: Mapping[int, Collection[str]],
-        mines: Collection[str],
-        sums: Mapping[int, tuple[Sequence[int], int]],
-    ) -> Scores:
-        """Return the scores of a round's mines."""
-        return scores_of(plan, vectors, sent, mines, sums)

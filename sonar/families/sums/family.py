@@ -1,172 +1,124 @@
-"""The family of sums behind its port (`sonar.families.base`); the work is done in the files beside this."""
+"""The family of sums at a mine, behind its port (`sonar.families.base`)."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
-from sonar.errors import ConsentError, DataError, UsageError
+from sonar.data.schema import Schema
+from sonar.errors import UsageError
 from sonar.families.base import Rows
 from sonar.families.opened import Opened, Past
+from sonar.families.sums import guards, inspection, preparing
+from sonar.families.sums.inspection import Rules
+from sonar.families.sums.preparing import Kept
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.steps import Steps, Uncovered
-from sonar.families.sums.totals import Matrix, parameters_from_integers, to_integers, totals
 from sonar.paillier.affine import Run
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.privacy.terms import Price, RowSums
+from sonar.privacy.terms import RowSums
 
-TESTS = {
-    "range": "every sum lies within what so many rows can add up to",
-    "rows": "the number of rows in it is the one that the mine says",
-    "changed": "asked the same again, the mine answers the same",
-    "copy": "the answer is not another mine's earlier one",
-}
-"""Every test by name, and what holds for an answer that passes."""
-WHY = {
-    "range": "a value is larger than the bounty's bounds allow",
-    "rows": "it counts other rows than the mine says that it has",
-    "changed": "it answers the same question otherwise than before",
-    "copy": "it is what another mine sent in an earlier round",
-}
-ROUND_ONLY = frozenset({"copy"})
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What follows for answers from the model's manifest."""
-
-    spec: SumsSpec
-    plan: SlotPlan
-    min_mines: int
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A mine's sums at parameters zero, int[values], over so many rows."""
-
-    spec: SumsSpec
-    rows: int
-    zero: tuple[int, ...]
-
-    def digest(self) -> str:
-        """Return the sha2-256 digest of `to_bytes`, in hex."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
-
-    def to_bytes(self) -> bytes:
-        """Return rows and sums as decimal numbers with commas between them."""
-        return ",".join(map(str, (self.rows, *self.zero))).encode()
+Matrix = NDArray[np.float64]
+_ROW_VALUE_S = 2e-9
+_CIPHERTEXT_S = 2e-4
+"""What a row's part of a sum takes, and encoding a ciphertext of 3072 bits: 2 GHz, one core."""
+_NO_NOISE = "sums have no noise"
+_ROWS = 1 << 20
+"""So many rows are taken for a mine's, unless a bounty allows fewer."""
 
 
 class Sums(Steps, Uncovered):
-    """Declared sums over rows."""
+    """Declared sums over rows, at visible parameters."""
 
+    why: Mapping[str, str] = inspection.WHY
+    round_only = inspection.ROUND_ONLY
     visible = True
-    why: Mapping[str, str] = WHY
-    round_only = ROUND_ONLY
 
     def numbers(self, spec: SumsSpec) -> int:
         """Return the number of parameters."""
         return spec.parameters
 
     def seconds(self, spec: SumsSpec, plan: SlotPlan) -> float:
-        """Return what encrypting takes: the blindings are made before, and a sum is no power."""
-        return 1e-4 * plan.ciphertexts
+        """Return how long the sums over a million rows take, if they are not kept, and the ciphertexts."""
+        evaluated = min(spec.rows_max, _ROWS) * spec.values * _ROW_VALUE_S if spec.parameters else 0.0
+        return evaluated + plan.ciphertexts * _CIPHERTEXT_S
 
     def read(self, spec: SumsSpec, rows: Rows) -> Iterable[Matrix]:
         """Return the rows, coded by the question's columns."""
         return rows.coded(spec.columns)
 
     def columns(self, spec: SumsSpec) -> tuple[str, ...]:
-        """Return the columns of the question."""
+        """Return the names of the columns, in the schema's order."""
         return tuple(column.name for column in spec.columns)
+
+    def schema(self, spec: SumsSpec) -> Schema:
+        """Return what the columns mean: rows come coded by it."""
+        return spec.columns
 
     def check_rows(self, spec: SumsSpec, rows: int) -> None:
         """Check by the number of rows alone whether a table could serve. Raises ConsentError."""
-        if not spec.rows_min <= rows <= spec.rows_max:
-            problem = (
-                f"rows: the data set has {rows}, and the bounty takes {spec.rows_min} to {spec.rows_max}"
-            )
-            raise ConsentError(problem, hint="register more rows, or fewer")
+        guards.check_rows(spec, rows)
 
-    def prepare(self, spec: SumsSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> Prepared:
-        """Return the sums at parameters zero. Raises DataError, ConsentError."""
-        found = totals(spec, batches, np.zeros(spec.parameters))
-        self.check_rows(spec, found.rows)
-        return Prepared(spec, found.rows, tuple(to_integers(spec, plan, found)))
+    def prepare(self, spec: SumsSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> Kept:
+        """Return the sums, or the coded rows where questions differ. Raises DataError, ConsentError."""
+        return preparing.prepare(spec, batches)
 
-    def restored(self, spec: SumsSpec, plan: SlotPlan, data: bytes) -> Prepared:
+    def restored(self, spec: SumsSpec, plan: SlotPlan, data: bytes) -> Kept:
         """Return what `to_bytes` wrote. Raises DataError."""
-        try:
-            rows, *zero = map(int, data.split(b","))
-        except ValueError:
-            rows, zero = 0, []
-        if len(zero) != spec.values:
-            raise DataError("sums", f"are not the {spec.values} of the question")
-        return Prepared(spec, rows, tuple(zero))
+        return preparing.restored(spec, data)
+
+    def values(
+        self,
+        plan: SlotPlan,
+        prepared: Kept,
+        question: Sequence[int],
+        rows: Callable[[], Iterable[Matrix]] | None = None,
+    ) -> list[int]:
+        """Return the sums at the parameters, int[values]. Raises BoundsError, ConsentError."""
+        return prepared.integers(plan, question)
 
     def answer(
         self,
         key: PublicKey,
         plan: SlotPlan,
-        prepared: Prepared,
+        prepared: Kept,
         question: Sequence[mpz],
         *,
         rows: Callable[[], Iterable[Matrix]] | None = None,
         parts: int = 1,
         run: Run | None = None,
     ) -> list[mpz]:
-        """Return the sums, packed: (1 + m n), whose randomness the caller adds."""
-        packed = plan.pack(self.values(plan, prepared, [int(x) for x in question], rows))
-        return [(1 + number * key.n) % key.n2 for number in packed]
+        """Return the same, packed in ciphertexts. Raises BoundsError, ConsentError."""
+        values = self.values(plan, prepared, [int(one) for one in question])
+        return [key.add_plain(mpz(1), number) for number in plan.pack(values)]
 
-    def values(
-        self,
-        plan: SlotPlan,
-        prepared: Prepared,
-        question: Sequence[int],
-        rows: Callable[[], Iterable[Matrix]] | None = None,
-    ) -> list[int]:
-        """Return the sums at the question's parameters; the rows are read again unless these are zero."""
-        if not any(question):
-            return list(prepared.zero)
-        assert rows is not None
-        spec = prepared.spec
-        return to_integers(spec, plan, totals(spec, rows(), parameters_from_integers(question)))
-
-    def price(self, spec: SumsSpec) -> Price | None:
-        """No noise is added."""
-        return None
+    def price(self, spec: SumsSpec) -> None:
+        """Sums have no noise."""
 
     def check_noise(self, spec: SumsSpec, plan: SlotPlan) -> None:
-        """No noise is added."""
+        """There is none to check."""
 
     def sums(self, spec: SumsSpec, batches: Iterable[Matrix]) -> RowSums:
         """Raise UsageError: no noise is added."""
-        raise UsageError("sums are released without noise")
+        raise UsageError(_NO_NOISE)
 
-    def released(self, spec: SumsSpec, plan: SlotPlan, values: Sequence[int], rows: int) -> Prepared:
+    def released(self, spec: SumsSpec, plan: SlotPlan, values: Sequence[int], rows: int) -> Kept:
         """Raise UsageError: no noise is added."""
-        raise UsageError("sums are released without noise")
+        raise UsageError(_NO_NOISE)
 
     def sums_id(self, spec: SumsSpec) -> bytes:
         """Raise UsageError: no noise is added."""
-        raise UsageError("sums are released without noise")
-
-    def in_words(self, spec: SumsSpec) -> str:
-        """Return what is summed."""
-        return "; ".join(term.words() for term in spec.terms) + f": {spec.values} sums"
+        raise UsageError(_NO_NOISE)
 
     def tests(
         self, spec: SumsSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]
     ) -> Rules:
         """Return what answers are tested by."""
-        return Rules(spec, plan, min_mines)
+        return Rules(spec, plan)
 
     def inspect(
         self,
@@ -177,27 +129,17 @@ class Sums(Steps, Uncovered):
         reference: None = None,
     ) -> dict[str, str | None]:
         """Return the first failed test of each mine."""
-        return {mine: _alone(rules, past, now, mine) for mine in now.updates}
+        return inspection.inspect(rules, now.updates, now.rows)
 
     def same(
         self, rules: Rules, now: Opened, rows: Mapping[str, int], reference: None = None
     ) -> dict[str, str]:
         """Return who sent equal sums."""
-        groups: dict[tuple[int, ...] | None, list[str]] = defaultdict(list)
-        for mine in sorted(rows):
-            groups[now.updates[mine]].append(mine)
-        return {mine: group[0] for group in groups.values() if len(group) > 1 for mine in group}
+        sent = {mine: now.updates[mine] for mine in rows}
+        return inspection.same({mine: update for mine, update in sent.items() if update is not None})
 
-
-def _alone(rules: Rules, past: Past, now: Opened, mine: str) -> str | None:
-    update, spec, says = now.updates[mine], rules.spec, now.rows.get(mine)
-    if update is None or not spec.rows_min << rules.plan.data_frac <= update[0]:
-        return "range"
-    if says is not None and update[0] != says << rules.plan.data_frac:
-        return "rows"
-    if any(abs(value) > update[0] for value in update):
-        return "range"
-    if (senders := past.senders(update)) and mine not in senders:
-        return "copy"
-    before = [sent for asked, sent in past.parts(mine) if tuple(asked) == now.weights]
-    return "changed" if any(tuple(sent) != update for sent in before) else None
+    def in_words(self, spec: SumsSpec) -> str:
+        """Return what is summed, and how many sums there are."""
+        told = "; ".join(term.words() for term in spec.terms)
+        asked = f", at {spec.parameters} numbers that change from round to round" if spec.parameters else ""
+        return f"{spec.values} sums over rows{asked}: {told}"

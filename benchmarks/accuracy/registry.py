@@ -1,0 +1,12 @@
+"""Every figure by its name: a new one is a file beside this one, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.accuracy.base import Figure
+from benchmarks.accuracy.diabetes import diabetes
+
+FIGURES: Mapping[str, Figure] = {
+    "diabetes": diabetes,
+}
