@@ -19,6 +19,7 @@ from sonar.frozen import frozen
 
 if TYPE_CHECKING:
     from mine.data.base import DataSource
+    from sonar.data.schema import Schema
     from sonar.data.table import Matrix
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -60,6 +61,10 @@ class DataSet:
         if what was read is not what was registered.
         """
         self._check((yield from self._opened().batches(columns)))
+
+    def coded(self, schema: Schema) -> Iterator[Matrix]:
+        """Yield the rows as `sonar.data.schema.Rows` takes them. Raises DataError, as `batches`."""
+        return self.batches([column.name for column in schema])
 
     def verify(self) -> None:
         """Check that the content is what was registered. Raises DataError."""

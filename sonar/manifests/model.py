@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from sonar.errors import UsageError
-from sonar.families.registry import FamilySpec
+from sonar.families.registry import FamilySpec, family_of
 from sonar.paillier.slots import MAX_VALUES, VEIL_FREE_BITS, SlotPlan
 from sonar.protocol import allowlist, codec
 from sonar.protocol.ids import Address, Digest
 from sonar.protocol.record import (
     MAX_BLOBS,
     MAX_COHORT,
+    MAX_WEIGHTS,
     AddressField,
     BlobLinks,
     DigestField,
@@ -46,7 +47,7 @@ class PlanSpec(Record):
 
     key_bits: Annotated[int, Field(ge=64, le=16_384)]
     weights: Annotated[int, Field(ge=1, le=MAX_VALUES)]
-    outputs: Annotated[int, Field(ge=1, le=MAX_VALUES)]
+    outputs: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
     weight_frac: Annotated[int, Field(ge=0, le=64)]
     data_frac: Annotated[int, Field(ge=0, le=64)]
     weight_max: Annotated[int, Field(ge=1, lt=1 << 63)]
@@ -137,18 +138,17 @@ def answers_are_words(family: FamilySpec, cover: CoverSpec) -> bool:
     """Tell whether answers are words under masks, with nothing encrypted: where everybody sees the question,
     and capsules cover what comes of it.
     """
-    return family.is_visible and cover.kind == "veil"
+    return family_of(family).visible and cover.kind == "veil"
 
 
 class ModelManifest(Manifest):
     """A model at one round: `round` trains on it.
 
-    `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the encrypted
-    weights, `plan.weights` ciphertexts under `key`, and so are the round's answers. Of a family whose
-    question everybody sees they are the numbers that it is asked at, and answers under a veil are words.
-    `zero_start`: the first round's weights are the null model's, zero but for a mark in the biases.
-    `holdout` commits the scientist
-    to the rows that judge it (`commitment`).
+    `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the round's
+    question (`sonar.families.question`): the encrypted weights, `plan.weights` ciphertexts under `key`, or
+    the numbers that everybody sees. The answers are under `key` too, or words (`answers_are_words`).
+    `zero_start`: the first round's weights are the null model's, zero but for a mark in the biases. `holdout`
+    commits the scientist to the rows that judge it (`commitment`), which may be none.
     `allow_list` is there if the bounty's terms have an allow-root, and names its members.
     """
 

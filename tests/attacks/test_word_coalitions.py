@@ -62,7 +62,12 @@ def test_ranks_modulo_two_and_a_prime_are_equal(classes: Classes, monkeypatch: p
     """Of all rows that a coalition has, and of their part about masks: no multiple of an answer is missed."""
     seen: list[ranks.Matrix] = []
     reduced = ranks.reduced
-    monkeypatch.setattr(ranks, "reduced", lambda rows: (seen.append(rows), reduced(rows))[1])
+
+    def noted(rows: ranks.Matrix) -> ranks.Matrix:
+        seen.append(rows)
+        return reduced(rows)
+
+    monkeypatch.setattr(ranks, "reduced", noted)
     for seed in range(4):
         campaign = alike(played(classes, equal(), seed))
         for coalition in combinations(range(classes.members), classes.threshold - 1):

@@ -50,11 +50,6 @@ class QuadraticSpec(Record):
     rows_min: Rows
     noise: QuadraticNoise | None = None
 
-    @property
-    def is_visible(self) -> bool:
-        """Whether everybody sees the question: no, the weights are encrypted."""
-        return False
-
     @cached_property
     def outputs(self) -> int:
         """Number of targets."""

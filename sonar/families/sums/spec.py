@@ -69,11 +69,6 @@ class SumsSpec(Record):
         raise IndexError(place)
 
     @property
-    def is_visible(self) -> bool:
-        """Whether everybody sees the question: yes, the parameters too."""
-        return True
-
-    @property
     def weights(self) -> int:
         """How many values an answer has."""
         return self.values
