@@ -1,16 +1,14 @@
-"""All statistics by `kind`: a new one adds its line here and nowhere else."""
+"""All statistics by `kind`, as `[statistic]` of `bounty.toml` names them: a new one adds its line here and
+nowhere else.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
+from pysonar.statistics.base import Statistic
 from pysonar.statistics.linear.ols import Ols
 from pysonar.statistics.single.describe import Describe
 
-AnyStatistic = Annotated[
-    Describe | Ols,
-    Field(discriminator="kind"),
-]
-"""The table [statistic] of `bounty.toml`: the fields of the one that its `kind` names."""
+STATISTICS: dict[str, type[Statistic]] = {
+    "describe": Describe,
+    "ols": Ols,
+}
