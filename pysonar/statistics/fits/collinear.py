@@ -43,7 +43,7 @@ def check_columns(gram: Matrix, labels: Sequence[str], *, bias: bool = True) -> 
 
 
 def filled(columns: Sequence[Column], names: Sequence[str], gram: Matrix) -> tuple[list[int], list[str]]:
-    """Return the places in a design of all but the indicators of levels that no row has, and warnings of these."""
+    """Return a design's places but those of levels that no row has, and warnings of these."""
     place, places, told = 0, [0], list[str]()
     by_name = {column.name: column for column in columns}
     for name in names:

@@ -35,7 +35,9 @@ def grid_warnings(event: str, off_grid: float, late: float, last: float) -> list
         text = f"{off_grid:.0f} rows have {event!r} between two times of `grid`: they count at the later one"
         told.append(Told(BoundsWarning, text))
     if round(late):
-        text = f"{late:.0f} rows have {event!r} after {last:g}, the last time of `grid`: they count as censored"
+        text = (
+            f"{late:.0f} rows have {event!r} after {last:g}, the last time of `grid`: they count as censored"
+        )
         told.append(Told(BoundsWarning, text))
     return told
 

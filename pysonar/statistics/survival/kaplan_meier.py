@@ -85,7 +85,7 @@ class _ByTime(Statistic):
 
 
 class KaplanMeier(_ByTime):
-    """Kaplan-Meier curves with their intervals and medians, by group; and between groups the log-rank test."""
+    """Kaplan-Meier curves with intervals and medians, by group; and between groups the log-rank test."""
 
     kind: Literal["kaplan-meier"] = "kaplan-meier"
 

@@ -15,8 +15,9 @@ from sonar.families.sums.terms.powers import Powers
 from sonar.families.sums.terms.steps.at_risk import AtRisk
 from sonar.families.sums.terms.steps.cox_step import CoxStep
 from sonar.families.sums.terms.steps.glm_step import GlmStep
+from sonar.families.sums.terms.steps.scores import Scores
 
 Term = Annotated[
-    AtRisk | Cells | CoxStep | GlmStep | Histogram | Logs | Moments | Outside | Powers,
+    AtRisk | Cells | CoxStep | GlmStep | Histogram | Logs | Moments | Outside | Powers | Scores,
     Field(discriminator="kind"),
 ]

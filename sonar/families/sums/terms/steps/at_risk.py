@@ -8,6 +8,7 @@ import numpy as np
 
 from sonar.data.schema import Rows
 from sonar.families.sums.terms.base import BaseTerm, Columns, Vector, a_category
+from sonar.families.sums.terms.cells import counts_fault
 from sonar.families.sums.terms.steps.timed import Grid, check_timed, groups_of, timed
 from sonar.protocol.record import Name
 
@@ -16,8 +17,8 @@ class AtRisk(BaseTerm):
     """Counts of rows by group, of a grid of K times: shape [groups, 2 (K + 1) + 2].
 
     A group's are: events at each time, and 0; rows without a seen event that are at risk at none of the
-    times, at the first alone, ..., at all of them; events between two grid times (counted at the later one), and
-    events after the last (not seen: their rows end there).
+    times, at the first alone, ..., at all of them; events between two grid times (counted at the later one),
+    and events after the last (not seen: their rows end there).
     """
 
     kind: Literal["at-risk"] = "at-risk"
@@ -47,6 +48,19 @@ class AtRisk(BaseTerm):
         return np.stack(
             [self._counts(columns, rows.where(group == g)) for g in range(groups_of(columns, self.by))]
         )
+
+    def mixed(self, columns: Columns) -> tuple[str, ...]:
+        """See `BaseTerm`: without groups they are counts of times alone."""
+        return () if self.by is None else self.needs(columns)
+
+    def solvable(self, columns: Columns) -> int:
+        """See `BaseTerm`: they are counts."""
+        return 0
+
+    def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
+        """See `BaseTerm`."""
+        counted = 2 * (len(self.grid_q32) + 1)
+        return counts_fault(sums[:, :counted], rows, room[:, :counted])
 
     def words(self) -> str:
         """See `BaseTerm`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,12 +21,23 @@ SCALARS = ("rows", "off_grid", "late", "clipped")
 """What a step counts besides: see `CoxStep`."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Some:
+    """Complete rows: columns, stratum, place on the grid, and risk; how many risks were `clipped`."""
+
+    x: Matrix
+    stratum: NDArray[np.int64]
+    where: Timed
+    risk: Vector
+    clipped: int
+
+
 class CoxStep(BaseTerm):
     """Sums at coefficients b, of strata g and grid times k. x: the p columns of the design but the ones.
 
     A row's risk is r = e^(b x - c), at most `risk_max`. One vector: for each g and k the number of events,
-    and the sums of r and r x (1 + p) over the rows at risk; with `efron`, the same over the rows with the event;
-    then sum x over events (p) and over all rows (p); the matrix sum r h x x^T (upper triangle row by row), h
+    and the sums of r and r x (1 + p) over the rows at risk; with `efron`, the same over the rows with the
+    event; then sum x over events (p) and over all rows (p); the matrix sum r h x x^T (upper triangle row by row), h
     the sum of a over the times at which a row is at risk, less b at its event; and `SCALARS`: rows, events
     between two grid times (counted at the later one), events after the last, and rows of a larger risk.
 
@@ -74,21 +86,29 @@ class CoxStep(BaseTerm):
 
     def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
         """See `BaseTerm`."""
-        names = [self.time, self.event, *self.columns, *([self.strata] if self.strata else [])]
-        rows = rows.where(rows.complete(names))
-        x = design_matrix(columns, self.columns, rows)[:, 1:]
-        p, times = x.shape[1], len(self.grid_q32)
-        stratum = np.zeros(len(rows), dtype=np.int64) if self.strata is None else rows.code(self.strata)
-        where = timed(columns, rows, self.time, self.event, self.grid_q32)
-        predictor, risk_log = x @ parameters[1 : 1 + p] - parameters[0], math.log(from_q32(self.risk_max_q32))
-        risk = np.exp(np.minimum(predictor, risk_log))
-        weights = parameters[1 + p :].reshape(self._blocks, -1, times)
-        parts = self._by_time(where, stratum, x, risk, len(weights[0]))
+        some = self._some(columns, rows, parameters)
+        x, where, p = some.x, some.where, some.x.shape[1]
+        weights = parameters[1 + p :].reshape(self._blocks, -1, len(self.grid_q32))
+        parts = self._by_time(some, len(weights[0]))
         parts += [x[where.event].sum(axis=0), x.sum(axis=0)]
-        hazard = self._hazard(where, stratum, np.clip(weights, 0, 1))
-        parts.append(((x * (risk * hazard)[:, None]).T @ x)[np.triu_indices(p)])
-        scalars = [len(rows), where.off_grid, where.late, (predictor > risk_log).sum()]
+        hazard = self._hazard(where, some.stratum, np.clip(weights, 0, 1))
+        parts.append(((x * (some.risk * hazard)[:, None]).T @ x)[np.triu_indices(p)])
+        scalars = [len(x), where.off_grid, where.late, some.clipped]
         return np.concatenate([*parts, np.array(scalars, dtype=np.float64)])
+
+    def weights_of(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
+        """See `BaseTerm`: the risks of the rows that end at a time, which the sums of two times tell apart.
+
+        With `efron`, those with the event and those without are apart.
+        """
+        some = self._some(columns, rows, parameters)
+        times, groups = len(self.grid_q32), groups_of(columns, self.strata)
+        place = some.stratum * (times + 1) + some.where.until
+        kinds = groups * (times + 1)
+        if self.ties == "efron":
+            place, kinds = place + kinds * some.where.event, 2 * kinds
+        sums = [np.bincount(place, weights=some.risk**power, minlength=kinds) for power in (1, 2)]
+        return np.stack(sums)
 
     def words(self) -> str:
         """See `BaseTerm`."""
@@ -98,6 +118,16 @@ class CoxStep(BaseTerm):
             f"{len(self.grid_q32)} times{by}, at coefficients that you see"
         )
 
+    def _some(self, columns: Columns, rows: Rows, parameters: Vector) -> _Some:
+        """Return what is needed of complete rows."""
+        rows = rows.where(rows.complete(self.needs(columns)))
+        x = design_matrix(columns, self.columns, rows)[:, 1:]
+        stratum = np.zeros(len(rows), dtype=np.int64) if self.strata is None else rows.code(self.strata)
+        where = timed(columns, rows, self.time, self.event, self.grid_q32)
+        predictor = x @ parameters[1 : 1 + x.shape[1]] - parameters[0]
+        most = math.log(from_q32(self.risk_max_q32))
+        return _Some(x, stratum, where, np.exp(np.minimum(predictor, most)), int((predictor > most).sum()))
+
     @property
     def _blocks(self) -> int:
         return 2 if self.ties == "efron" else 1
@@ -105,14 +135,13 @@ class CoxStep(BaseTerm):
     def _cells(self, columns: Columns) -> int:
         return groups_of(columns, self.strata) * len(self.grid_q32)
 
-    def _by_time(
-        self, where: Timed, stratum: NDArray[np.int64], x: Matrix, risk: Vector, groups: int
-    ) -> list[Vector]:
+    def _by_time(self, some: _Some, groups: int) -> list[Vector]:
         """Return events, and the sums of risks over rows at risk and over events, by stratum and time."""
+        x, where, stratum = some.x, some.where, some.stratum
         times, died = len(self.grid_q32), where.event
         place = stratum * times + where.until - 1
         events = np.bincount(place[died], minlength=groups * times).astype(np.float64)
-        values = np.concatenate([np.ones((len(x), 1)), x], axis=1) * risk[:, None]
+        values = np.concatenate([np.ones((len(x), 1)), x], axis=1) * some.risk[:, None]
         seen = where.until > 0
         ended = _added(place[seen], values[seen], groups * times).reshape(groups, times, -1)
         at_risk = ended[:, ::-1].cumsum(axis=1)[:, ::-1]
