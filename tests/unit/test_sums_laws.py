@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from sonar.families.sums.inspection import Rules, failed
 from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.terms.moments import Moments
+from sonar.families.sums.terms.powers import Powers
 from sonar.families.sums.totals import (
     Totals,
     from_integers,
@@ -43,11 +45,11 @@ def summed(spec: SumsSpec, rows: Matrix, question: list[int]) -> Totals:
 def joined(found: Totals) -> Vector:
     """The sums, those of several words as one number: words carry from one to the next."""
     (term,), (values,) = found.spec.terms, found.values()
-    if term.kind == "moments":
-        return values.sum(axis=0).ravel()
-    if term.kind == "powers":
+    if isinstance(term, Moments):
+        return np.asarray(values.sum(axis=0)).ravel()
+    if isinstance(term, Powers):
         words = values[:, 1:].reshape(len(values), term.order, term.order)
-        return np.concatenate([values[:, 0], words.sum(axis=2).ravel()])
+        return np.concatenate([values[:, 0], np.asarray(words.sum(axis=2)).ravel()])
     return values.ravel()
 
 
