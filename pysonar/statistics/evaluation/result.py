@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from sonar.data.schema import CategoryColumn
 from sonar.errors import UsageError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.steps.scores import Task
-
-if TYPE_CHECKING:
-    from pysonar.statistics.evaluation.statistic import Evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,30 +137,25 @@ class EvaluationResult(Report):
         return axes
 
 
-def result_of(asked: Evaluation, spec: SumsSpec, seen: Seen, found: Sequence[Measured]) -> EvaluationResult:
-    """Return the result. Warns of groups without rows, of a class that no row has, and of clipped values."""
-    column = spec.by_name[asked.target]
-    labels = column.levels if isinstance(column, CategoryColumn) else ("0", "1")
+def warnings_of(
+    spec: SumsSpec, seen: Seen, found: Sequence[Measured], by: str | None, target: str
+) -> tuple[str, ...]:
+    """Return what is said of groups without rows, of classes that no row has, and of clipped values; warn."""
     told = [
-        Told(StatisticWarning, f"no row has level {one.group!r} of column {asked.by!r}")
+        Told(StatisticWarning, f"no row has level {one.group!r} of column {by!r}")
         for one in found
         if not one.rows
     ]
-    told += _missing_classes(found[0], labels, asked.target)
+    told += _missing_classes(found[0], labels_of_target(spec, target), target)
     told += [Told(BoundsWarning, text) for text in outside(spec, seen.totals)]
     warn_of(told)
-    return EvaluationResult(
-        task=asked.task,
-        target=asked.target,
-        by=asked.by,
-        private=asked.private,
-        overall=found[0],
-        groups=tuple(found[1:]),
-        labels=labels,
-        threshold=asked.threshold,
-        mines=seen.mines,
-        warnings=tuple(one.text for one in told),
-    )
+    return tuple(one.text for one in told)
+
+
+def labels_of_target(spec: SumsSpec, target: str) -> tuple[str, ...]:
+    """Return the names of a target's classes."""
+    column = spec.by_name[target]
+    return column.levels if isinstance(column, CategoryColumn) else ("0", "1")
 
 
 def _missing_classes(overall: Measured, labels: Sequence[str], target: str) -> list[Told]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.evaluation.result import EvaluationResult, result_of
+from pysonar.statistics.evaluation.result import EvaluationResult, labels_of_target, warnings_of
 from pysonar.statistics.evaluation.sums import measured, measured_of_moments
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.wald import own_units
@@ -31,8 +30,8 @@ Numbers = Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]
 Rows = Annotated[tuple[Numbers, ...], Field(strict=False, min_length=1)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 SCORES, MOMENTS = "scores", "moments"
-_BINS_REGRESSION, _BINS_CLASSES = 20, 128
-_LOGITS = np.linspace(-9, 9, 289)
+_BINS = {"regression": (20,), "logistic": (1000, 500, 250, 100, 50), "classes": (1000, 500, 250, 100, 50)}
+_LOGIT_MAX = 7.0
 
 
 class Evaluation(Statistic):
@@ -45,8 +44,7 @@ class Evaluation(Statistic):
 
     `threshold`: the probability from which on a row counts as 1. `edges`: where the bins of scores end, from
     which AUC and calibration follow: quantiles of the model's probabilities on rows that are at hand are
-    best (`edges_of`). Without them 290 bins of equal width in logits are taken; AUC is then that of the rows
-    within 0.001.
+    best (`edges_of`). Without them 50 to 1,000 bins of equal width in logits are taken, as many as fit.
 
     The mines see the model, unless it is `private`: then they add up products of columns, as for least
     squares, of which its squared error follows at home. A model of a regression can be, any other cannot.
@@ -76,16 +74,7 @@ class Evaluation(Statistic):
         if weights.size > MAX_PARAMETERS:
             problem = f"{weights.size:,} coefficients; {MAX_PARAMETERS:,} are the most"
             raise ConfigError("statistic.coefficients", problem, hint="take fewer columns or levels")
-        term = Scores(
-            name=SCORES,
-            task=self.task,
-            target=self.target,
-            columns=self.columns,
-            edges_q32=self._edges_q32(by_name[self.target]),
-            threshold_q32=round(self.threshold * Q32_ONE),
-            by=self.by,
-        )
-        self._check_size(term, columns)
+        term = self._term(by_name)
         return spec_of(columns, names, [term], weights.size, rows_min, rows_max)
 
     def start(self, spec: SumsSpec) -> Vector:
@@ -100,7 +89,18 @@ class Evaluation(Statistic):
             found = measured(spec, seen[0].totals)
         if found[0].rows == 0:
             raise DataError("rows", "no row has all of the cells that the model needs")
-        return result_of(self, spec, seen[0], found)
+        return EvaluationResult(
+            task=self.task,
+            target=self.target,
+            by=self.by,
+            private=self.private,
+            overall=found[0],
+            groups=tuple(found[1:]),
+            labels=labels_of_target(spec, self.target),
+            threshold=self.threshold,
+            mines=seen[0].mines,
+            warnings=warnings_of(spec, seen[0], found, self.by, self.target),
+        )
 
     def raw(self, columns: Sequence[Column]) -> Matrix:
         """Return float64[outputs, width] in the columns' own units: intercept, then coefficients.
@@ -144,32 +144,53 @@ class Evaluation(Statistic):
             )
         return Moments(name=MOMENTS, columns=(*self.columns, self.target), by=self.by)
 
-    def _edges_q32(self, target: Column) -> tuple[int, ...]:
+    def _term(self, by_name: dict[str, Column]) -> Scores:
+        """Return the term with the most bins that fit. Raises ConfigError if the given ones do not."""
+        target = by_name[self.target]
+        if self.edges is not None:
+            tries = [self._given_edges(self.edges, target)]
+        else:
+            tries = [self._usual_edges(bins) for bins in _BINS[self.task]]
+        for edges in tries:
+            term = Scores(
+                name=SCORES,
+                task=self.task,
+                target=self.target,
+                columns=self.columns,
+                edges_q32=edges,
+                threshold_q32=round(self.threshold * Q32_ONE),
+                by=self.by,
+            )
+            needed = self._sums(term, by_name)
+            if needed <= MAX_VALUES:
+                return term
+        problem = f"{len(tries[-1])} edges need {needed:,} sums over all groups; {MAX_VALUES:,} are the most"
+        raise ConfigError("statistic.edges", problem, hint="give fewer `edges`, such as 50; or fewer groups")
+
+    def _given_edges(self, edges: Sequence[float], target: Column) -> tuple[int, ...]:
         """Return where bins end: of probabilities, or of predictions in half ranges of the target."""
-        edges = self.edges
-        if edges is not None and self.task == "regression" and isinstance(target, NumberColumn):
-            edges = tuple((edge - target.centre) / target.scale for edge in edges)
-        if edges is None and self.task == "regression":
-            edges = tuple(np.linspace(-1, 1, _BINS_REGRESSION + 1)[1:-1].tolist())
-        elif edges is None and self.task == "classes":
-            edges = tuple(_probability(_LOGITS[:: len(_LOGITS) // _BINS_CLASSES]))
-        elif edges is None:
-            edges = tuple(_probability(_LOGITS))
+        if self.task == "regression" and isinstance(target, NumberColumn):
+            edges = [(edge - target.centre) / target.scale for edge in edges]
         found = tuple(to_q32(edge, "statistic.edges") for edge in edges)
         if list(found) != sorted(set(found)):
             raise ConfigError("statistic.edges", "do not ascend", hint="give each once, in ascending order")
         return found
 
-    def _check_size(self, term: Scores, columns: Sequence[Column]) -> None:
-        groups, sums = term.shape({column.name: column for column in columns})
-        needed = 1 + groups * sums + 3 * (len(self.columns) + 2)
-        if needed > MAX_VALUES:
-            problem = (
-                f"{groups} groups need {sums:,} sums each, {needed:,} in all; {MAX_VALUES:,} are the most"
-            )
-            raise ConfigError(
-                "statistic.edges", problem, hint="give fewer `edges`, such as 50; or fewer groups"
-            )
+    def _usual_edges(self, bins: int) -> tuple[int, ...]:
+        if self.task == "regression":
+            edges = np.linspace(-1, 1, bins + 1)[1:-1]
+        else:
+            edges = 1 / (1 + np.exp(-np.linspace(-_LOGIT_MAX, _LOGIT_MAX, bins - 1)))
+        return tuple(round(edge * Q32_ONE) for edge in edges.tolist())
+
+    def _sums(self, term: Scores, by_name: dict[str, Column]) -> int:
+        """Return how many sums the question has; 0 if the term cannot be of these columns."""
+        try:
+            term.check(by_name, self.weights(list(by_name.values())).size)
+        except ValueError:
+            return 0  # what is wrong is said where the spec is made
+        groups, sums = term.shape(by_name)
+        return 1 + groups * sums + 3 * (len(self.columns) + 2)
 
 
 def edges_of(scores: NDArray[np.float64], bins: int = 256) -> tuple[float, ...]:
@@ -178,7 +199,3 @@ def edges_of(scores: NDArray[np.float64], bins: int = 256) -> tuple[float, ...]:
         raise DataError("scores", "are empty, or have one that is no number")
     found = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1]))
     return tuple(np.unique(np.rint(found * Q32_ONE) / Q32_ONE).tolist())
-
-
-def _probability(logits: Vector) -> list[float]:
-    return [1 / (1 + math.exp(-logit)) for logit in logits.tolist()]

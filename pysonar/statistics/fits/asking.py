@@ -26,7 +26,7 @@ def spec_of(
     rows_min: int,
     rows_max: int,
 ) -> SumsSpec:
-    """Return the spec of these terms, of the columns of these names. Raises ConfigError, which names the field of the statistic."""
+    """Return the spec of terms over columns of these names. Raises ConfigError naming the field."""
     try:
         return SumsSpec(
             columns=used(columns, names),

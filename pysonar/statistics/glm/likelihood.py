@@ -24,7 +24,7 @@ class Fit:
 
 def fit_of(family: GlmFamily, optimum: Optimum, last: Opened, df_resid: float) -> Fit:
     """Return it, of the sums at the last point and what the step after it adds."""
-    at, pearson = last.common, last.sums["pearson"]
+    at, pearson = last.common, last.sums["pearson"] + last.sums["pearson_beyond"]
     own = at.sums["own"]
     model, null = optimum.value, null_model(family, at)
     scale = pearson / df_resid if family == "gamma" else 1.0

@@ -70,8 +70,9 @@ def opened_of(spec: SumsSpec, seen: Seen, known: Point | None) -> Opened:
     common, size, _ = sizes_of(width)
     x, xy, scalars = np.split(flat[:common], [width, 2 * width])
     base, way = seen.parameters[1 : 1 + width], seen.parameters[1 + width :]
-    end, sums = _end(flat[common : common + size], base + way)
-    blocks = flat[common + size :].reshape(len(term.beside_q32), -1)
+    units = (1.0, 1.0) if seen.parameters[0] else term.start_units(spec.by_name)
+    end, sums = _end(flat[common : common + size], base + way, units)
+    blocks = flat[common + size :].reshape(len(term.beside_q32), 1 + 2 * width)
     ts = floats(term.beside_q32)
     beside = [_beside(t, block) for t, block in zip(ts, blocks, strict=True)]
     named = dict(zip(COMMON, map(float, scalars), strict=True))
@@ -79,13 +80,13 @@ def opened_of(spec: SumsSpec, seen: Seen, known: Point | None) -> Opened:
     return Opened(Common(x, xy, named), end, sums, highest)
 
 
-def _end(block: Vector, coefficients: Vector) -> tuple[Point, dict[str, float]]:
+def _end(block: Vector, coefficients: Vector, units: tuple[float, float]) -> tuple[Point, dict[str, float]]:
     width = len(coefficients)
     upper, right, scalars = np.split(block, [width * (width + 1) // 2, width * (width + 3) // 2])
     matrix = np.zeros((width, width))
-    matrix[np.triu_indices(width)] = upper
+    matrix[np.triu_indices(width)] = upper * units[0]
     named = dict(zip(AT, map(float, scalars), strict=True))
-    return Point(coefficients, named["model"], right, matrix + np.triu(matrix, 1).T), named
+    return Point(coefficients, named["model"], right * units[1], matrix + np.triu(matrix, 1).T), named
 
 
 def _beside(t: float, block: Vector) -> Beside:

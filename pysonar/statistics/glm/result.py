@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,28 +14,29 @@ from pysonar.statistics.base import Seen
 from pysonar.statistics.chances import chi2_p_value
 from pysonar.statistics.columns import outside
 from pysonar.statistics.fits.collinear import filled
+from pysonar.statistics.fits.estimates import Estimates
 from pysonar.statistics.fits.newton import Optimum, inverse, optimum_of
 from pysonar.statistics.fits.plot import Axes, forest
 from pysonar.statistics.fits.wald import Coefficients, own_units
 from pysonar.statistics.fits.warning import BoundsWarning, ConvergenceWarning, StatisticWarning, Told, warn_of
+from pysonar.statistics.fitted import design
 from pysonar.statistics.glm.likelihood import Fit, fit_of
-from pysonar.statistics.glm.opened import Opened
+from pysonar.statistics.glm.opened import Opened, step_of
 from pysonar.statistics.glm.separation import separation_of
-from pysonar.statistics.shown.report import Report, plain
+from pysonar.statistics.shown.report import plain
 from pysonar.statistics.shown.table import Cell, Table, p_value
+from sonar.data.schema import Column
 from sonar.families.sums.likelihoods import GlmFamily
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import labels_of
-
-if TYPE_CHECKING:
-    from pysonar.statistics.glm.statistic import Glm
+from sonar.families.sums.terms.steps.glm_step import GlmStep
 
 Vector = NDArray[np.float64]
 RATIO = {"binomial": "odds ratio", "poisson": "rate ratio", "gamma": "ratio of means"}
 
 
 @dataclass(frozen=True, eq=False)
-class GlmResult(Report):
+class GlmResult(Estimates):
     """Coefficients with their errors (`coefficients`, the constant first), and how well they fit (`fit`).
 
     `rows` complete rows of `mines` mines; `weight` is what they weigh, and their number without weights.
@@ -51,6 +52,7 @@ class GlmResult(Report):
     rounds: int
     converged: bool
     warnings: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
 
     @property
     def df_model(self) -> int:
@@ -122,8 +124,10 @@ class GlmResult(Report):
     def to_dict(self) -> dict[str, Any]:
         """See `Report`."""
         chi2, p = self.likelihood_ratio
-        found = {
-            **super().to_dict(),
+        whole = super().to_dict()
+        del whole["columns"], whole["fit"]
+        return {
+            **whole,
             **plain(self.fit),
             "coefficients": self.coefficients.to_dict(),
             "aic": self.aic,
@@ -133,8 +137,15 @@ class GlmResult(Report):
             "df_model": self.df_model,
             "df_resid": self.df_resid,
         }
-        del found["fit"]
-        return found
+
+    def predict(self, table: Any) -> Vector:
+        """Return the mean of each row, float64[rows]: a probability, a rate (exposure 1), or an amount.
+
+        `table`: a data frame, or columns by name. Raises DataError for columns that are missing or unfit.
+        """
+        names = self.coefficients.labels
+        eta = self.params[0] + design(self.columns, names[1:], table) @ self.params[1:]
+        return np.asarray(1 / (1 + np.exp(-eta)) if self.family == "binomial" else np.exp(eta))
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the ratios with their intervals, on matplotlib's axes. Raises ClientMissing."""
@@ -144,9 +155,10 @@ class GlmResult(Report):
 
 
 def result_of(
-    asked: Glm, spec: SumsSpec, seen: Sequence[Seen], first: Opened, others: Sequence[Opened]
+    spec: SumsSpec, seen: Sequence[Seen], first: Opened, others: Sequence[Opened], alpha: float
 ) -> GlmResult:
     """Return the result of the rounds seen. `first`: the round without coefficients."""
+    asked = step_of(spec)
     labels = labels_of(spec.by_name, asked.columns)
     last, common = others[-1], others[-1].common
     optimum = optimum_of(last.highest)
@@ -167,7 +179,7 @@ def result_of(
             tuple(labels[place] for place in kept),
             (own @ optimum.coefficients)[kept],
             covariance,
-            asked.alpha,
+            alpha,
         ),
         fit=fit,
         rows=common.rows,
@@ -176,6 +188,7 @@ def result_of(
         rounds=len(seen),
         converged=optimum.converged,
         warnings=tuple(one.text for one in told),
+        columns=tuple(column for column in spec.columns if column.name in asked.columns),
     )
 
 
@@ -187,7 +200,7 @@ def _not_converged(optimum: Optimum, labels: Sequence[str], told: Sequence[Told]
     return [Told(ConvergenceWarning, problem)]
 
 
-def _clipped(asked: Glm, last: Opened) -> list[Told]:
+def _clipped(asked: GlmStep, last: Opened) -> list[Told]:
     count = round(last.sums["clipped"])
     if count == 0 or asked.family == "binomial":
         return []

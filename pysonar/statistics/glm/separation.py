@@ -7,7 +7,6 @@ level whose rows all have the same target (exact); steps that do not get shorter
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,7 @@ from pysonar.statistics.fits.warning import PerfectSeparationWarning, Told
 from pysonar.statistics.glm.opened import Common, Opened
 from sonar.data.schema import CategoryColumn
 from sonar.families.sums.spec import SumsSpec
-
-if TYPE_CHECKING:
-    from pysonar.statistics.glm.statistic import Glm
+from sonar.families.sums.terms.steps.glm_step import GlmStep
 
 Vector = NDArray[np.float64]
 
@@ -28,7 +25,9 @@ _NOT_SHORTER = 0.6
 _NONE = 1e-6
 
 
-def separation_of(spec: SumsSpec, asked: Glm, labels: Sequence[str], rounds: Sequence[Opened]) -> list[Told]:
+def separation_of(
+    spec: SumsSpec, asked: GlmStep, labels: Sequence[str], rounds: Sequence[Opened]
+) -> list[Told]:
     """Return what is said of it; nothing if the model has finite estimates."""
     binomial, target = asked.family == "binomial", asked.target
     texts = [

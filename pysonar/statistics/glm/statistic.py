@@ -111,7 +111,7 @@ class Glm(Statistic):
             raise DataError(
                 "statistic.rounds_max", "one round gives no estimate", hint="2 are needed at least"
             )
-        return result_of(self, spec, seen, first, others)
+        return result_of(spec, seen, first, others, self.alpha)
 
     def _check(self, spec: SumsSpec, first: Opened) -> None:
         labels, common = labels_of(spec.by_name, self.columns), first.common

@@ -11,12 +11,11 @@ from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.fits.asking import check_names, spec_of
-from pysonar.statistics.fits.collinear import check_columns, filled
-from pysonar.statistics.fits.newton import SMALL_STEP, Point, length_of
-from pysonar.statistics.fits.ray import highest_of
+from pysonar.statistics.fits.collinear import check_columns
+from pysonar.statistics.fits.newton import SMALL_STEP, length_of
 from pysonar.statistics.survival.cox_result import CoxResult, result_of
 from pysonar.statistics.survival.grid import GridTimes, grid_q32, too_many
-from pysonar.statistics.survival.partial import Opened, opened_of, parameters_of, point_of, start_of
+from pysonar.statistics.survival.partial import Opened, kept_of, opened_of, parameters_of, reached, start_of
 from sonar.data.fixed import to_q32
 from sonar.data.schema import CategoryColumn, Column
 from sonar.errors import ConfigError, DataError
@@ -27,6 +26,7 @@ from sonar.paillier.slots import MAX_VALUES
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+_LONGEST = 20.0  # a step that would move a predictor further is shortened: risks would leave what can be seen
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
@@ -80,13 +80,14 @@ class Cox(Statistic):
 
     def step(self, spec: SumsSpec, seen: Sequence[Seen]) -> Vector | None:
         """See `Statistic`. Raises DataError for collinear or constant columns, after the first round."""
-        opened, point = self.reached(spec, seen)
+        opened, point = reached(spec, seen)
         if len(seen) == 1:
             self._check(spec, opened)
         step = point.step
-        return (
-            None if length_of(step) < SMALL_STEP else parameters_of(opened, point, point.coefficients + step)
-        )
+        length = length_of(step)
+        if length < SMALL_STEP or not np.isfinite(length):
+            return None
+        return parameters_of(opened, point, point.coefficients + step * min(1.0, _LONGEST / length))
 
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> CoxResult:
         """See `Statistic`. Warns of events that are not on the grid, and of what did not converge."""
@@ -96,37 +97,18 @@ class Cox(Statistic):
             raise DataError(
                 "statistic.rounds_max", "one round gives no estimate", hint="2 are needed at least"
             )
-        return result_of(self, spec, seen)
-
-    def reached(self, spec: SumsSpec, seen: Sequence[Seen]) -> tuple[Opened, Point]:
-        """Return the last round's sums, and the highest point so far."""
-        known: Point | None = None
-        for place, one in enumerate(seen):
-            opened = opened_of(spec, one)
-            point = point_of(opened, place == 0)
-            if known is None:
-                known = point
-            else:
-                known = highest_of(point, point.coefficients - known.coefficients, (), known)
-        assert known is not None
-        return opened, known
+        return result_of(spec, seen, self.alpha)
 
     def _check(self, spec: SumsSpec, first: Opened) -> None:
         if first.events.sum() < 1:
             problem = f"no row has an event at or before {self.grid[-1]:g}, the last time of `grid`"
             raise DataError(f"column {self.event!r}", problem, hint="1 is an event, and 0 is censored")
         labels = labels_of(spec.by_name, self.columns)
-        kept = [place - 1 for place in self.kept(spec, first)[0][1:]]
+        kept = [place - 1 for place in kept_of(spec, first)[0][1:]]
         if first.events.sum() <= len(kept):
             problem = f"{first.events.sum():.0f} events; {len(kept)} coefficients need more events than that"
             raise DataError("rows", problem, hint="take fewer columns, or more mines")
         check_columns(_with_ones(first, kept), ["(ones)", *(labels[1 + place] for place in kept)])
-
-    def kept(self, spec: SumsSpec, first: Opened) -> tuple[list[int], list[str]]:
-        """Return the places in the design of what rows have, and warnings of levels that no row has."""
-        gram = np.zeros((1 + len(first.x), 1 + len(first.x)))
-        gram[1:, 1:] = first.summed
-        return filled(spec.columns, self.columns, gram)
 
     def _parameters(self, columns: Sequence[Column], others: int) -> int:
         """Return how many parameters there are. Raises ConfigError if they, or the sums, do not fit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pysonar.statistics.base import Seen
 from pysonar.statistics.chances import chi2_p_value
 from pysonar.statistics.columns import outside
+from pysonar.statistics.fits.estimates import Estimates
 from pysonar.statistics.fits.newton import Optimum, inverse, optimum_of
 from pysonar.statistics.fits.plot import Axes, forest
 from pysonar.statistics.fits.wald import Coefficients, own_units
@@ -25,17 +26,16 @@ from pysonar.statistics.fits.warning import (
     warn_of,
 )
 from pysonar.statistics.fitted import design
-from pysonar.statistics.shown.report import Report, plain
+from pysonar.statistics.shown.report import plain
 from pysonar.statistics.shown.table import Cell, Table, p_value
 from pysonar.statistics.survival.grid import grid_warnings
-from pysonar.statistics.survival.partial import Opened, opened_of, point_of
+from pysonar.statistics.survival.partial import Opened, kept_of, opened_of, point_of, reached, step_of
+from sonar.data.fixed import floats, from_q32
 from sonar.data.schema import CategoryColumn, Column
 from sonar.errors import UsageError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import labels_of
-
-if TYPE_CHECKING:
-    from pysonar.statistics.survival.cox import Cox
+from sonar.families.sums.terms.steps.cox_step import CoxStep
 
 Vector = NDArray[np.float64]
 ALL = "all"
@@ -62,7 +62,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, eq=False)
-class CoxResult(Report):
+class CoxResult(Estimates):
     """Coefficients with their errors (`coefficients`), and a `baseline` for each stratum.
 
     `means`: the pooled means of the columns that coefficients are of, float64[p].
@@ -159,12 +159,12 @@ class CoxResult(Report):
         )
 
 
-def result_of(asked: Cox, spec: SumsSpec, seen: Sequence[Seen]) -> CoxResult:
+def result_of(spec: SumsSpec, seen: Sequence[Seen], alpha: float) -> CoxResult:
     """Return the result of the rounds seen."""
-    first = opened_of(spec, seen[0])
-    last, point = asked.reached(spec, seen)
+    asked, first = step_of(spec), opened_of(spec, seen[0])
+    last, point = reached(spec, seen)
     optimum = optimum_of(point)
-    places, empty = asked.kept(spec, first)
+    places, empty = kept_of(spec, first)
     kept = [place - 1 for place in places[1:]]
     labels = labels_of(spec.by_name, asked.columns)[1:]
     own = own_units(spec.columns, asked.columns)
@@ -173,7 +173,7 @@ def result_of(asked: Cox, spec: SumsSpec, seen: Sequence[Seen]) -> CoxResult:
     own = own[1:, 1:]
     told = _told(asked, spec, first, optimum, labels)
     told += [Told(StatisticWarning, text) for text in empty]
-    told += grid_warnings(asked.event, last.sums["off_grid"], last.sums["late"], asked.grid[-1])
+    told += grid_warnings(asked.event, last.sums["off_grid"], last.sums["late"], from_q32(asked.grid_q32[-1]))
     told += [Told(BoundsWarning, text) for text in outside(spec, seen[0].totals)]
     told += _clipped(last)
     warn_of(told)
@@ -185,7 +185,7 @@ def result_of(asked: Cox, spec: SumsSpec, seen: Sequence[Seen]) -> CoxResult:
             tuple(labels[place] for place in kept),
             (own @ optimum.coefficients)[kept],
             (own @ inverse(optimum.point.information) @ own.T)[np.ix_(kept, kept)],
-            asked.alpha,
+            alpha,
         ),
         means=means[kept],
         baseline=_baselines(asked, spec, last, optimum),
@@ -201,19 +201,23 @@ def result_of(asked: Cox, spec: SumsSpec, seen: Sequence[Seen]) -> CoxResult:
     )
 
 
-def _baselines(asked: Cox, spec: SumsSpec, last: Opened, optimum: Optimum) -> tuple[Baseline, ...]:
+def _baselines(asked: CoxStep, spec: SumsSpec, last: Opened, optimum: Optimum) -> tuple[Baseline, ...]:
     """Return Breslow's estimate for each stratum, of a row whose columns are the pooled means."""
     way = optimum.coefficients - last.coefficients
-    risks = np.maximum(last.at_risk[:, 0], np.finfo(np.float64).tiny)
+    risks = np.maximum(last.at_risk[:, 0], 1e-12)
     risks = risks * np.exp(last.at_risk[:, 1:] / risks[:, None] @ way)
     mean = float(last.x @ optimum.coefficients) / last.rows - last.centre
     hazard = (last.events / risks * np.exp(mean)).reshape(last.strata, -1)
     column = spec.by_name[asked.strata] if asked.strata else None
     names = column.levels if isinstance(column, CategoryColumn) else (ALL,)
-    return tuple(Baseline(name, np.array(asked.grid), line) for name, line in zip(names, hazard, strict=True))
+    return tuple(
+        Baseline(name, floats(asked.grid_q32), line) for name, line in zip(names, hazard, strict=True)
+    )
 
 
-def _told(asked: Cox, spec: SumsSpec, first: Opened, optimum: Optimum, labels: Sequence[str]) -> list[Told]:
+def _told(
+    asked: CoxStep, spec: SumsSpec, first: Opened, optimum: Optimum, labels: Sequence[str]
+) -> list[Told]:
     """Return what is said of estimates that are not finite, or not reached."""
     told, place = list[Told](), 0
     for name in asked.columns:
@@ -243,8 +247,8 @@ def _told(asked: Cox, spec: SumsSpec, first: Opened, optimum: Optimum, labels: S
 
 def _no_event(event: str, name: str, level: str) -> str:
     return (
-        f"no row with level {level!r} of column {name!r} has {event!r} (a complete separation): the estimates "
-        f"of that column are not finite"
+        f"no row with level {level!r} of column {name!r} has {event!r} (a complete separation): the "
+        "estimates of that column are not finite"
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
-from pysonar.statistics.fits.newton import Point
+from pysonar.statistics.fits.collinear import filled
+from pysonar.statistics.fits.newton import Point, scales_of
+from pysonar.statistics.fits.ray import highest_of
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import width_of
 from sonar.families.sums.terms.steps.cox_step import SCALARS, CoxStep
@@ -17,6 +20,9 @@ from sonar.families.sums.terms.steps.timed import groups_of
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+_LEAST_RISK = 1e-12  # of rows at risk together, where the mean row's is about 1: less is rounding
+_RISE_MAX = 50.0
+_LEAST_CURVATURE = -1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +102,8 @@ def tied(events: Vector, at_risk: Matrix, died: Matrix) -> Tied:
     before = np.arange(len(cell)) - np.repeat(np.cumsum(count) - count, count)
     part = before / count[cell]
     left = at_risk[cell] - part[:, None] * died[cell]
-    risk = np.maximum(left[:, 0], np.finfo(np.float64).tiny)
-    return Tied(cell, part, risk, left[:, 1:] / risk[:, None])
+    risk = np.maximum(left[:, 0], _LEAST_RISK)
+    return Tied(cell, part, risk, np.clip(left[:, 1:] / risk[:, None], -1, 1))
 
 
 def point_of(opened: Opened, first: bool) -> Point:
@@ -113,13 +119,44 @@ def point_of(opened: Opened, first: bool) -> Point:
     blocks = opened.asked[0] @ opened.at_risk
     if len(opened.asked) == 2:
         blocks = blocks - opened.asked[1] @ opened.died
-    scale = len(each.risk) / max(float(blocks[0]), np.finfo(np.float64).tiny)
+    scale = len(each.risk) / max(float(blocks[0]), _LEAST_RISK)
     means = (
         len(each.risk) * np.outer(blocks[1:], blocks[1:]) / blocks[0] ** 2
         if first
         else each.mean.T @ each.mean
     )
     return Point(opened.coefficients, value, gradient, scale * opened.summed - means)
+
+
+def reached(spec: SumsSpec, seen: Sequence[Seen]) -> tuple[Opened, Point]:
+    """Return the last round's sums, and the highest point so far."""
+    known: Point | None = None
+    for place, one in enumerate(seen):
+        opened = opened_of(spec, one)
+        point = _sound(point_of(opened, place == 0), known)
+        way = point.coefficients - (known or point).coefficients
+        known = point if known is None else highest_of(point, way, (), known)
+    assert known is not None
+    return opened, known
+
+
+def _sound(point: Point, known: Point | None) -> Point:
+    """Return a point whose information a step can be made of: the one before, where foretold weights were off.
+
+    A true information has no negative curvature.
+    """
+    scale = scales_of(point.information)
+    least = np.linalg.eigvalsh(point.information / np.outer(scale, scale))[0]
+    if known is None or least > _LEAST_CURVATURE:
+        return point
+    return replace(point, information=known.information)
+
+
+def kept_of(spec: SumsSpec, first: Opened) -> tuple[list[int], list[str]]:
+    """Return the places in the design of what rows have, and warnings of levels that no row has."""
+    gram = np.zeros((1 + len(first.x), 1 + len(first.x)))
+    gram[1:, 1:] = first.summed
+    return filled(spec.columns, step_of(spec).columns, gram)
 
 
 def start_of(spec: SumsSpec) -> Vector:
@@ -142,7 +179,7 @@ def parameters_of(opened: Opened, point: Point, coefficients: Vector) -> Vector:
     spread = float(way @ point.information @ way) / max(float(opened.events.sum()), 1.0)
     at_risk, died = (_foretold(sums, way, spread) for sums in (opened.at_risk, opened.died))
     first = at_risk.reshape(opened.strata, -1, at_risk.shape[1])[:, 0, 0].sum()
-    rise = math.log(max(first / max(opened.rows, 1), np.finfo(np.float64).tiny))
+    rise = math.log(max(first / max(opened.rows, 1), _LEAST_RISK))
     each = tied(opened.events, at_risk, died)
     weights = np.stack(
         [
@@ -155,5 +192,5 @@ def parameters_of(opened: Opened, point: Point, coefficients: Vector) -> Vector:
 
 
 def _foretold(sums: Matrix, way: Vector, spread: float) -> Matrix:
-    risks = np.maximum(sums[:, :1], np.finfo(np.float64).tiny)
-    return np.asarray(sums * np.exp(np.clip(sums[:, 1:] / risks @ way + spread / 2, -50, 50))[:, None])
+    means = np.clip(sums[:, 1:] / np.maximum(sums[:, :1], _LEAST_RISK), -1, 1)
+    return np.asarray(sums * np.exp(np.clip(means @ way + spread / 2, -_RISE_MAX, _RISE_MAX))[:, None])

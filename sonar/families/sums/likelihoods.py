@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 GlmFamily = Literal["binomial", "poisson", "gamma"]
-LOGIT_MAX = 16.0
-"""A logit beyond it is taken for it: a probability of 1.1e-7."""
+LOGIT_MAX = 30.0
+"""A logit beyond it is taken for it: a probability of 9e-14."""
 PEARSON_MAX = 1e6
 """A squared Pearson residual above it, 1,000 deviations, is taken for it."""
 _START_POISSON = 0.1  # what R adds to counts for the first step, so that zero has a logarithm
@@ -43,10 +43,15 @@ class Working:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The most in magnitude of a row's weight, right side, model's part, own part, base and Pearson term."""
+    """The most in magnitude of a row's weight, right side, model's part, own part, base and Pearson term.
+
+    `start_weight` and `start_right` are those of the first step, without an offset.
+    """
 
     weight: float
     right: float
+    start_weight: float
+    start_right: float
     model: float
     own: float
     base: float
@@ -86,7 +91,7 @@ class Binomial:
 
     def sizes(self, limits: Limits) -> Sizes:
         """Return what a row's values stay within."""
-        return Sizes(1.0, 1.0, LOGIT_MAX + 1, 2.0, 1.0, PEARSON_MAX)
+        return Sizes(0.25, 1.0, 1.0, 1.0, LOGIT_MAX + 1, 2.0, 1.0, PEARSON_MAX)
 
 
 class Poisson:
@@ -127,7 +132,9 @@ class Poisson:
         """See `Binomial`."""
         most, logs = max(limits.high, limits.mu_high), _log_size(limits)
         own = most * (logs + abs(math.log(max(most, 1))) + 1) + 1
-        return Sizes(most, most, own, own, math.lgamma(limits.high + 1) + 1, PEARSON_MAX)
+        return Sizes(
+            most, most, most, most * (logs + 1), own, own, math.lgamma(limits.high + 1) + 1, PEARSON_MAX
+        )
 
 
 class Gamma:
@@ -164,7 +171,7 @@ class Gamma:
     def sizes(self, limits: Limits) -> Sizes:
         """See `Binomial`."""
         ratio, logs = limits.high / limits.mu_low + 1, _log_size(limits)
-        return Sizes(ratio, max(ratio, logs), ratio + logs, logs + 1, logs, PEARSON_MAX)
+        return Sizes(ratio, ratio, 1.0, logs, ratio + logs, logs + 1, logs, PEARSON_MAX)
 
 
 FAMILIES: dict[str, Binomial | Poisson | Gamma] = {

@@ -37,9 +37,10 @@ class CoxStep(BaseTerm):
 
     A row's risk is r = e^(b x - c), at most `risk_max`. One vector: for each g and k the number of events,
     and the sums of r and r x (1 + p) over the rows at risk; with `efron`, the same over the rows with the
-    event; then sum x over events (p) and over all rows (p); the matrix sum r h x x^T (upper triangle row by row), h
-    the sum of a over the times at which a row is at risk, less b at its event; and `SCALARS`: rows, events
-    between two grid times (counted at the later one), events after the last, and rows of a larger risk.
+    event; then sum x over events (p) and over all rows (p); the matrix sum r h x x^T (upper triangle row by
+    row), h the sum of a over the times at which a row is at risk, less b at its event; and `SCALARS`: rows,
+    events between two grid times (counted at the later one), events after the last, and rows of a larger
+    risk.
 
     The parameters are c, b (p), and for each g and k a; with `efron` then also b. A mine takes a and b as
     within 0 and 1, and h with them.

@@ -18,7 +18,7 @@ from sonar.protocol.record import Name
 
 COMMON = ("rows", "weight", "y", "own", "base", "exposure", "log_exposure")
 """What is summed whatever the coefficients are: see `GlmStep`."""
-AT = ("model", "pearson", "clipped", "wrong_side")
+AT = ("model", "pearson", "pearson_beyond", "clipped", "wrong_side")
 """What is summed at the end of the way besides the information and the right side."""
 PREDICTOR_MAX = 64.0
 """A way that moves a row's predictor further is taken for it, where its curvature is summed."""
@@ -49,12 +49,13 @@ class GlmStep(BaseTerm):
     log E).
 
     Then at b + s the information sum w x x^T (upper triangle row by row), the right side (d), and `AT`: the
-    part of the log-likelihood that depends on the mean, Pearson's chi-squared, rows whose mean was beyond its
-    limits, and rows on the wrong side of 1/2. Then at b + t s for each t of `beside` that part of the
-    log-likelihood, the right side (d), and the information times s (d).
+    part of the log-likelihood that depends on the mean, Pearson's chi-squared (up to 1 of each row, and what
+    is beyond), rows whose mean was beyond its limits, and rows on the wrong side of 1/2. Then at b + t s for
+    each t of `beside` that part of the log-likelihood, the right side (d), and the information times s (d).
 
     The parameters are a 1, b (d) and s (d); or all zero for the first step, which needs none and leaves what
-    is beside at zero. The mean is held within `mu_low` and `mu_high` where it has no limits of its own.
+    is beside at zero; its values are divided by `start_units`. The mean is held within `mu_low` and `mu_high`
+    where it has no limits of its own.
     """
 
     kind: Literal["glm-step"] = "glm-step"
@@ -99,7 +100,7 @@ class GlmStep(BaseTerm):
             [ones, ones * high, [1.0, 1.0, high, sizes.own, sizes.base], self._null_sizes(columns)]
         )
         upper = np.full(width * (width + 1) // 2, sizes.weight)
-        at = np.concatenate([upper, right, [sizes.model, sizes.pearson, 1.0, 1.0]])
+        at = np.concatenate([upper, right, [sizes.model, 1.0, sizes.pearson, 1.0, 1.0]])
         beside = np.concatenate([[sizes.model], right, np.full(width, sizes.weight * PREDICTOR_MAX)])
         found = np.concatenate([common, at, *[beside] * len(self.beside_q32)]) * weight
         counts = len(common) + len(at) - 2
@@ -112,6 +113,9 @@ class GlmStep(BaseTerm):
         common, width = self._common(some), some.x.shape[1]
         if parameters[0] == 0:
             start = _matrices(some, FAMILIES[self.family].start(some.y, some.offset, limits))
+            weight_unit, right_unit = self.start_units(columns)
+            start[:-width] /= weight_unit
+            start[-width:] /= right_unit
             return np.concatenate(
                 [common, start, np.zeros(self.shape(columns)[0] - len(common) - len(start))]
             )
@@ -166,8 +170,9 @@ class GlmStep(BaseTerm):
         family = FAMILIES[self.family]
         eta = some.x @ coefficients + some.offset
         work = family.step(some.y, family.mean(eta, limits))
-        sums = [(some.weight * family.model(some.y, work.mu)).sum()]
-        sums.append((some.weight * family.pearson(some.y, work.mu)).sum())
+        squares = family.pearson(some.y, work.mu)
+        parts = (family.model(some.y, work.mu), np.minimum(squares, 1), np.maximum(squares - 1, 0))
+        sums = [(some.weight * part).sum() for part in parts]
         return np.concatenate([_matrices(some, work), sums, self._beyond(some.y, eta, limits)])
 
     def _common(self, some: _Some) -> Vector:
@@ -207,10 +212,14 @@ class GlmStep(BaseTerm):
         assert not isinstance(column, CategoryColumn)
         return Limits(column.low, column.high, from_q32(self.mu_low_q32), from_q32(self.mu_high_q32))
 
+    def start_units(self, columns: Columns) -> tuple[float, float]:
+        """Return what the first step's information and right side are divided by, to fill the same bounds."""
+        sizes = self._sizes(columns)
+        offset = 0.0 if self.exposure is None else OFFSET_MAX * sizes.start_weight
+        return sizes.start_weight / sizes.weight, (sizes.start_right + offset) / sizes.right
+
     def _sizes(self, columns: Columns) -> Sizes:
-        sizes = FAMILIES[self.family].sizes(self._limits(columns))
-        right = sizes.right + sizes.weight * (OFFSET_MAX + LOGIT_MAX)
-        return Sizes(sizes.weight, right, sizes.model, sizes.own, sizes.base, sizes.pearson)
+        return FAMILIES[self.family].sizes(self._limits(columns))
 
     def _check_target(self, columns: Columns) -> None:
         """Raise ValueError if the family cannot have this target."""
