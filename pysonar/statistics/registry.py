@@ -1,11 +1,10 @@
-"""All statistics by `kind`: a new one adds its line here and nowhere else."""
+"""All statistics by `kind`, as `[statistic]` of `bounty.toml` names them: a new one adds its line here and
+nowhere else.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
+from pysonar.statistics.base import Statistic
 from pysonar.statistics.classes.bayes import NaiveBayes
 from pysonar.statistics.classes.discriminant import Lda, Qda
 from pysonar.statistics.linear.correlation import Correlation
@@ -16,18 +15,16 @@ from pysonar.statistics.single.describe import Describe
 from pysonar.statistics.single.histograms import AskHistogram
 from pysonar.statistics.single.quantiles import Quantiles
 
-AnyStatistic = Annotated[
-    AskHistogram
-    | Correlation
-    | Describe
-    | ElasticNet
-    | Lda
-    | NaiveBayes
-    | Ols
-    | Pca
-    | Qda
-    | Quantiles
-    | Ridge,
-    Field(discriminator="kind"),
-]
-"""The table [statistic] of `bounty.toml`: the fields of the one that its `kind` names."""
+STATISTICS: dict[str, type[Statistic]] = {
+    "correlation": Correlation,
+    "describe": Describe,
+    "elastic-net": ElasticNet,
+    "histogram": AskHistogram,
+    "lda": Lda,
+    "naive-bayes": NaiveBayes,
+    "ols": Ols,
+    "pca": Pca,
+    "qda": Qda,
+    "quantiles": Quantiles,
+    "ridge": Ridge,
+}
