@@ -1,4 +1,4 @@
-"""Linear and quadratic discriminant analysis in one round."""
+"""Linear and quadratic discriminant analysis in one round: covariances of n, as of scikit-learn 1.9 on."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LdaResult(ClassModel):
 
 @dataclass(frozen=True, eq=False)
 class QdaResult(ClassModel):
-    """`covariances` float64[classes, names, names], of n - 1, their `inverses`, and logs of determinants."""
+    """`covariances` float64[classes, names, names], of n, their `inverses`, and logs of determinants."""
 
     covariances: Matrix
     inverses: Matrix = field(repr=False)
@@ -143,7 +143,7 @@ class Lda(Discriminant):
         n = round(gram.weight)
         if n <= len(there):
             raise DataError("rows", f"{n} are too few for {len(there)} classes", hint="wait for more mines")
-        inverse = _inverse(within / (n - len(there)), fields["warnings"])
+        inverse = _inverse(within / n, fields["warnings"])
         centre = fields["priors"] @ means
         coef = (means - centre) @ inverse
         intercept = np.log(fields["priors"]) - np.einsum("ij,ij->i", coef, means + centre) / 2
@@ -167,7 +167,7 @@ class Qda(Discriminant):
         found = [grams[place] for place in there]
         for name, gram in zip(fields["classes"], found, strict=True):
             _require_rank(name, gram)
-        covariances = np.stack([gram.cross / (gram.weight - 1) for gram in found])
+        covariances = np.stack([gram.cross / gram.weight for gram in found])
         scale = np.sqrt(np.einsum("kii->ki", covariances))
         correlations = covariances / (scale[:, :, None] * scale[:, None, :])
         inverses = np.linalg.inv(correlations) / (scale[:, :, None] * scale[:, None, :])

@@ -60,8 +60,8 @@ class ClassModel(Report):
 
     def predict(self, table: Any) -> NDArray[np.object_]:
         """Return the likeliest class of each row. Raises DataError."""
-        classes: NDArray[np.object_] = np.array(self.classes, dtype=object)
-        return classes[self.decision(table).argmax(axis=1)]
+        found: NDArray[np.object_] = np.array(self.classes, dtype=object)[self.decision(table).argmax(axis=1)]
+        return found
 
 
 def present(levels: Sequence[str], counts: Sequence[int], target: str) -> tuple[list[int], list[str]]:

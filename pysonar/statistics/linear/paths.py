@@ -24,7 +24,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 LEAST_SHARE = 1e-3
 """The least penalty of a path, as a share of the largest, as scikit-learn has it."""
-_SWEEPS, _TOLERANCE = 100_000, 1e-12
+_SWEEPS, _TOLERANCE = 100_000, 1e-20
 _CONSTANT = 1e-2
 _SHOWN = 8
 
@@ -163,8 +163,9 @@ def _descend(problem: Problem, l1: float, l2: float, start: Vector) -> Vector:
         if moved <= enough:
             break
         active = np.flatnonzero(b).tolist()
-        while _sweep(active, b, slope, gram, squares, l1, l2) > enough:
-            pass
+        for _ in range(_SWEEPS):
+            if _sweep(active, b, slope, gram, squares, l1, l2) <= enough:
+                break
     return b
 
 
