@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.chances import t_p_values
 from pysonar.statistics.columns import Names, number_column, outside, used
 from pysonar.statistics.linear.gram import Gram, grams_of
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Table
 from sonar.data.schema import Column, NumberColumn
@@ -47,6 +48,10 @@ class Correlations(Report):
     def title(self) -> str:
         """What this is."""
         return "Correlations"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw a heat map on matplotlib's axes, and return them. Raises ClientMissing."""
+        return plots.heat_map(self.names, self.r, title=self.title, ax=ax)
 
     @property
     def tables(self) -> Sequence[Table]:

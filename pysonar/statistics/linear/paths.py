@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
 from sonar.data.schema import Schema
@@ -33,7 +34,8 @@ _SHOWN = 8
 class Path(Report):
     """Coefficients in own units: `coefs` [alphas, k] and `intercepts` [alphas], the largest alpha first.
 
-    `rsquared` [alphas] is on the rows that were fitted. `l1_ratio` is 0 for ridge.
+    `rsquared` [alphas] is on the rows that were fitted. `l1_ratio` is 0 for ridge. `deviations` [k] are the
+    columns' own.
     """
 
     target: str
@@ -45,6 +47,7 @@ class Path(Report):
     l1_ratio: float
     standardize: bool
     nobs: int
+    deviations: Vector
     warnings: tuple[str, ...] = ()
     schema: Schema = field(default=(), repr=False)
 
@@ -76,6 +79,18 @@ class Path(Report):
         ]
         rows.append(("R-squared", tuple(map(float, self.rsquared[places]))))
         return (Table(names, tuple(rows), "alpha"),)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the coefficients per deviation of their columns against alpha, and return the axes.
+
+        Raises DataError for a single alpha, ClientMissing.
+        """
+        if len(self.alphas) < 2:
+            raise DataError("alphas", "there is one; a path has several", hint="ask for more alphas")
+        label = f"change of {self.target} per deviation of a column"
+        return plots.path(
+            self.alphas, self.coefs * self.deviations, self.names, title=self.title, label=label, ax=ax
+        )
 
     def predict(self, table: Any, alpha: float | None = None) -> Vector:
         """Return predictions float64[rows] at the penalty nearest to `alpha`; None: the smallest.

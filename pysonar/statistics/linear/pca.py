@@ -14,6 +14,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import Names, number_column, outside, used
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram, grams_of
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
 from sonar.data.schema import Column, NumberColumn, Schema
@@ -44,6 +45,8 @@ class PcaResult(Report):
     mean: Vector
     deviation: Vector
     nobs: int
+    column_deviations: Vector
+    """Of n - 1, after the division by `deviation`."""
     warnings: tuple[str, ...] = ()
     schema: Schema = field(default=(), repr=False)
 
@@ -76,6 +79,17 @@ class PcaResult(Report):
         shares = zip(self.explained_variance, ratios, np.cumsum(ratios), strict=True)
         rows = tuple((label, tuple(map(float, row))) for label, row in zip(self.labels, shares, strict=True))
         return Table(self.labels, loadings), Table(("variance", "share", "cumulative"), rows, "component")
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the columns' correlations with two components on axes, and return them.
+
+        Raises DataError if there is only one component, ClientMissing.
+        """
+        if len(self.components) < 2:
+            raise DataError("components", "there is one; a picture needs two")
+        deviation = np.where(self.column_deviations > 0, self.column_deviations, 1.0)
+        loadings = self.components[:2].T * np.sqrt(self.explained_variance[:2]) / deviation[:, None]
+        return plots.biplot(self.names, loadings, self.explained_variance_ratio, ax=ax)
 
     def transform(self, table: Any) -> Matrix:
         """Return the components float64[rows, k] of a data frame or a mapping. Raises DataError."""
@@ -133,6 +147,7 @@ class Pca(Statistic):
             mean=gram.mean,
             deviation=deviation,
             nobs=n,
+            column_deviations=np.sqrt(np.diag(covariance)) / deviation,
             warnings=outside(spec, last.totals),
             schema=spec.columns,
         )
