@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram
+from pysonar.statistics.linear.usable import CONSTANT
 from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
@@ -26,7 +27,6 @@ Matrix = NDArray[np.float64]
 LEAST_SHARE = 1e-3
 """The least penalty of a path, as a share of the largest, as scikit-learn has it."""
 _SWEEPS, _TOLERANCE = 100_000, 1e-20
-_CONSTANT = 1e-2
 _SHOWN = 8
 
 
@@ -120,14 +120,15 @@ def problem_of(whole: Gram, standardize: bool, unit: float) -> Problem:
 
     A constant column has products of 0, so its coefficient is 0.
     """
-    varies = whole.noise[:-1] <= _CONSTANT
+    *varying, target_varies = (whole.noise <= CONSTANT).tolist()
+    varies = np.array(varying, dtype=np.float64)
     cross = whole.cross[:-1, :-1] * np.outer(varies, varies)
     deviation = np.sqrt(np.diag(cross) / whole.weight)
     units = np.where(deviation > 0, deviation, 1.0) if standardize else np.ones(len(cross))
     return Problem(
         gram=cross / np.outer(units, units) * unit,
-        moment=whole.cross[:-1, -1] * varies / units * unit,
-        tss=float(whole.cross[-1, -1]) * unit,
+        moment=whole.cross[:-1, -1] * varies / units * unit if target_varies else np.zeros(len(cross)),
+        tss=float(whole.cross[-1, -1]) * unit * target_varies,
         weight=whole.weight * unit,
         units=units,
     )

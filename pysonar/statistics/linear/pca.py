@@ -14,6 +14,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import Names, number_column, outside, used
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram, grams_of
+from pysonar.statistics.linear.usable import CONSTANT
 from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
@@ -22,10 +23,10 @@ from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.outside import Outside
+from sonar.telling.text import count
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-_CONSTANT = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ class Pca(Statistic):
         (gram,) = grams_of(spec, last.totals, last.mines)
         n = round(gram.weight)
         if n < 2:
-            raise DataError("rows", f"{n} have all of the columns; at least 2 are needed")
+            raise DataError("rows", f"{count(n, 'row')} with all of the columns; at least 2 are needed")
         covariance = gram.cross / (n - 1)
         deviation = np.sqrt(np.diag(gram.cross) / n) if self.standardize else np.ones(len(gram.labels))
         self._require_variation(gram)
@@ -154,7 +155,7 @@ class Pca(Statistic):
 
     def _require_variation(self, gram: Gram) -> None:
         """Refuse constant columns where they would be divided by their deviations. Raises DataError."""
-        constant = [name for name, noise in zip(gram.labels, gram.noise, strict=True) if noise > _CONSTANT]
+        constant = [name for name, noise in zip(gram.labels, gram.noise, strict=True) if noise > CONSTANT]
         if constant and (self.standardize or len(constant) == len(gram.labels)):
             raise DataError(
                 "columns", f"{', '.join(map(repr, constant))} are constant", hint="leave them out"
