@@ -39,7 +39,7 @@ from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
 from pysonar.statistics.base import Result, Seen, Statistic
 from sonar.data.schema import Schema
-from sonar.errors import DataError, EnvironmentFault
+from sonar.errors import EnvironmentFault, SonarError
 from sonar.families.registry import family_of
 from sonar.families.sums.course import ASKS, DONE, Course, Inquiry, Visited
 from sonar.families.sums.spec import SumsSpec
@@ -59,6 +59,11 @@ SPARE_ROUNDS = 2
 """Rounds beyond those that the statistic takes, for rounds that fail: unused ones cost nothing."""
 
 
+def is_study(path: Path | str) -> bool:
+    """Tell whether a bounty's file asks for a statistic. Raises ConfigError for one that cannot be read."""
+    return bool({"statistic", "columns"} & read(expanded(path, "bounty")).keys())
+
+
 class Unjudged:
     """The part of `pysonar.bounty.base.AnyBounty` that says: the loss measures nothing, only whether more is
     asked.
@@ -68,6 +73,11 @@ class Unjudged:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that a mine must have: those that the statistic is about."""
         raise NotImplementedError
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The same: nothing is predicted."""
+        return self.columns
 
     @property
     def optimiser(self) -> None:
@@ -177,7 +187,7 @@ class Study(Unjudged, Offered):
             return None
         try:
             found = self.statistic.step(self.spec, seen)
-        except DataError:
+        except (SonarError, ArithmeticError, np.linalg.LinAlgError):
             return None
         if found is None or not np.isfinite(found).all():
             return None

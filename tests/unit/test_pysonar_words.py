@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 import pysonar
 from mine.consent import Policy
-from pysonar.bounty.explain import MINES_ASK_BPS, explain
+from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.start import look_up
+from pysonar.bounty.told.offered import MINES_ASK_BPS
 from pysonar.campaign.opening import job_of, prepare
 from pysonar.campaign.records import Posting
 from pysonar.cli import main
