@@ -286,7 +286,7 @@ def test_what_is_no_bounty_file_or_path_is_told(tmp_path: Path) -> None:
         LinearModel.from_bytes(b"{}", "model.json")
     write_network(tmp_path)
     with pysonar.connect(tmp_path / "h", tmp_path / "network.toml", password="secret") as session:
-        with pytest.raises(ConfigError, match="bounty: must be of type Bounty or str"):
+        with pytest.raises(ConfigError, match="bounty: must be of type Bounty or Study or str"):
             session.campaign(wrong)
         with pytest.raises(ConfigError, match="bounty: must be of type Bounty"):
             session.key(wrong)
