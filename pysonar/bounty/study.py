@@ -56,7 +56,9 @@ from sonar.telling.text import count
 
 _LARGEST = (1 << 63) - 1
 SPARE_ROUNDS = 2
-"""Rounds beyond those that the statistic takes, for rounds that fail: unused ones cost nothing."""
+"""So many rounds at least are beyond those that the statistic takes, for rounds in which nothing is opened:
+unused ones cost nothing.
+"""
 
 
 def is_study(path: Path | str) -> bool:
@@ -209,7 +211,8 @@ class Study(Unjudged, Offered):
     @cached_property
     def rounds(self) -> int:
         """How many rounds the bounty has on the chain."""
-        return self.settings.rounds or min(self.statistic.rounds + SPARE_ROUNDS, 254)
+        most = self.statistic.rounds
+        return self.settings.rounds or min(most + max(SPARE_ROUNDS, most // 2), 254)
 
     @cached_property
     def offer(self) -> Offer:

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from pysonar.bounty.shelf import Shelf
 from sonar.errors import DataError, EnvironmentFault, UsageError
 from sonar.manifests.model import ModelManifest
-from sonar.protocol.events import RoundSettled
+from sonar.protocol.events import BountyPosted, RoundSettled
+from sonar.protocol.ids import hex32
+from sonar.telling.progress import Note
+from sonar.verifying.reading import posted_as, verify
 from tests.integration.campaign_kit import ETHER
 from tests.integration.study_world import StudyMine, StudyWorld
-from tests.study_kit import Broken, Thrice
+from tests.integration.test_campaign_killed import Killer, run_to_the_end
+from tests.study_kit import Broken, Thrice, register
 
 
 def test_one_round_gives_the_means_of_the_pooled_rows(tmp_path: Path) -> None:
@@ -144,3 +149,89 @@ def test_junk_in_place_of_ciphertexts_is_left_out(tmp_path: Path) -> None:
     assert line["left_out"][cheat.address].startswith("malformed: ")
     assert campaign.result().to_dict()["rows"] == 80
     world.check_money()
+
+
+# --- what sums tell together ---
+
+
+def test_a_sum_that_would_single_out_a_mine_is_not_opened(tmp_path: Path) -> None:
+    """Three mines answer in round 1 and two in round 2: the difference of the counts is the third one's."""
+    world = StudyWorld(tmp_path, statistic=Thrice())
+    world.miners[2].absent = frozenset({2})
+    campaign = world.campaign()
+    world.run(campaign)
+    lines = campaign.history()
+    assert [bool(line["told"]) for line in lines] == [True, False, True, True]
+    assert [len(line["cohort"]) for line in lines] == [3, 2, 3, 3]
+    assert lines[1]["paid_units"] == 3 * ETHER // 100 // 3 * 2
+    notes = [told.text for told in world.sink.events if isinstance(told, Note)]
+    assert any("are not opened: compared with earlier sums" in text for text in notes)
+    assert campaign.result().to_dict()["asked"] == 360
+    world.check_money()
+
+
+def test_who_comes_later_waits_until_it_is_not_alone(tmp_path: Path) -> None:
+    world = StudyWorld(tmp_path, mines=4, statistic=Thrice())
+    world.miners[3].absent = frozenset({1})
+    campaign = world.campaign()
+    world.run(campaign)
+    late = world.miners[3].address
+    lines = campaign.history()
+    assert [len(line["accepted"]) for line in lines] == [3, 3, 3]
+    assert all(line["left_out"][late].startswith("privacy: ") for line in lines[1:])
+    assert all(line["shares_bps"][late] == 1 for line in lines[1:])  # it is paid its fee
+    world.check_money()
+
+
+# --- kill -9 ---
+
+
+def test_every_boundary_survives_a_kill(tmp_path: Path) -> None:
+    quiet = StudyWorld(tmp_path / "quiet", statistic=Thrice())
+    undisturbed = quiet.campaign()
+    quiet.run(undisturbed)
+
+    world, killer = StudyWorld(tmp_path / "killed", statistic=Thrice(), accounts=quiet.accounts), Killer()
+    campaign, deaths = run_to_the_end(world, killer)
+    assert deaths == len(killer.boundaries) >= 80
+    assert campaign.result().to_dict() == undisturbed.result().to_dict()
+    assert [line["loss"] for line in campaign.history()] == [1_000_000, 1_000_000, 0]
+    assert len(world.events(BountyPosted)) == 1
+    assert len(world.events(RoundSettled)) == 3
+    world.check_money()
+
+
+def test_a_study_is_kept_on_the_shelf_and_continues_from_there(tmp_path: Path) -> None:
+    register()
+    world = StudyWorld(tmp_path / "world", statistic=Thrice())
+    shelf = Shelf(tmp_path)
+    shelf.keep(world.bounty)
+    assert shelf.names() == ["heights"]
+    first = world.campaign()
+    world.run_until(first, lambda: len(world.events(RoundSettled)) == 1)
+    taken = shelf.take("heights")
+    assert taken == world.bounty
+    assert taken.digest == world.bounty.digest
+    world.bounty = taken  # type: ignore[assignment]
+    second = world.campaign()
+    world.run(second)
+    assert second.result().to_dict()["asked"] == 360
+
+
+# --- anybody checks it ---
+
+
+def test_a_study_is_verified_and_a_missing_question_is_found(tmp_path: Path) -> None:
+    world = StudyWorld(tmp_path, statistic=Thrice())
+    campaign = world.campaign()
+    world.run(campaign)
+    assert campaign.id is not None
+    posted = posted_as(world.market, hex32(campaign.id))
+    told = verify(world.market, lambda: world.store, posted)
+    assert (told.result, len(told.rounds)) == ("holds", 4)
+
+    second = ModelManifest.from_bytes(campaign.records.trained_on(2).model_manifest)
+    del world.memory._blobs[second.blobs[0].digest]
+    told = verify(world.market, lambda: world.store, posted)
+    (missing,) = (each for one in told.rounds for each in one.findings if each.kind == "unknown")
+    assert (told.result, missing.group, missing.field) == ("unknown", "model", "question")

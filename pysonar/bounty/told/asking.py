@@ -48,7 +48,18 @@ def _what(study: Study) -> list[str]:
         f"ends {ends}; rounds that fail for want of mines are asked again, until there were "
         f"{study.terms.rounds} in all",
         "on the chain the loss is 1,000,000 as long as more is asked, and 0 at the end: it measures nothing",
+        *_again(study),
         f"open to {len(allowed)} mines by name" if allowed else offered.OPEN,
+    ]
+
+
+def _again(study: Study) -> list[str]:
+    """What a study of several rounds needs of its mines."""
+    if study.statistic.rounds == 1:
+        return []
+    return [
+        "the same mines should answer in all rounds: a sum that, compared with earlier ones, would single "
+        f"out fewer than {study.offer.terms.min_mines} mines is not opened"
     ]
 
 
