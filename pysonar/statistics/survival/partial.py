@@ -141,7 +141,7 @@ def reached(spec: SumsSpec, seen: Sequence[Seen]) -> tuple[Opened, Point]:
 
 
 def _sound(point: Point, known: Point | None) -> Point:
-    """Return a point whose information a step can be made of: the one before, where foretold weights were off.
+    """Return a point with an information that allows a step: that of before, if foretold weights were off.
 
     A true information has no negative curvature.
     """

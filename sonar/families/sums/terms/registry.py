@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sonar.families.sums.terms.brackets import Brackets
 from sonar.families.sums.terms.cells import Cells
 from sonar.families.sums.terms.histogram import Histogram
 from sonar.families.sums.terms.logs import Logs
@@ -18,6 +19,6 @@ from sonar.families.sums.terms.steps.glm_step import GlmStep
 from sonar.families.sums.terms.steps.scores import Scores
 
 Term = Annotated[
-    AtRisk | Cells | CoxStep | GlmStep | Histogram | Logs | Moments | Outside | Powers | Scores,
+    AtRisk | Brackets | Cells | CoxStep | GlmStep | Histogram | Logs | Moments | Outside | Powers | Scores,
     Field(discriminator="kind"),
 ]
