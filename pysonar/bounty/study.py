@@ -54,7 +54,8 @@ from sonar.manifests.model import commitment
 from sonar.protocol.ids import Digest
 from sonar.telling.text import count
 
-_LARGEST = (1 << 63) - 1
+_LARGEST = 2.0**31
+"""Beyond it a parameter cannot be published, as what is not finite; a step that diverges gets there."""
 SPARE_ROUNDS = 2
 """So many rounds at least are beyond those that the statistic takes, for rounds in which nothing is opened:
 unused ones cost nothing.
@@ -191,10 +192,9 @@ class Study(Unjudged, Offered):
             found = self.statistic.step(self.spec, seen)
         except (SonarError, ArithmeticError, np.linalg.LinAlgError):
             return None
-        if found is None or not np.isfinite(found).all():
+        if found is None or np.shape(found) != (self.spec.parameters,):
             return None
-        numbers = parameters_to_integers(found)
-        return numbers if all(abs(number) <= _LARGEST for number in numbers) else None
+        return parameters_to_integers(found) if (np.abs(found) < _LARGEST).all() else None
 
     def seen(self, visited: Sequence[Visited]) -> list[Seen]:
         """Return what was opened as the statistic takes it."""

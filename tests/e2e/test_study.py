@@ -131,7 +131,7 @@ def test_studies_from_their_files_to_their_tables(tmp_path: Path) -> None:
         for name in ("heights", "middle"):
             verified(made, name)
         assert "asks for a statistic" in made.run(
-            "pysonar", "predict", "heights", "--csv", "data0.csv", "--home", "scientist", code=1
+            "pysonar", "predict", "heights", "--csv", "data0.csv", "--home", "scientist", code=2
         )
 
 
