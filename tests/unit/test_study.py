@@ -13,8 +13,9 @@ from pysonar.bounty.explain import explain
 from pysonar.bounty.shelf import Shelf
 from pysonar.bounty.study import Study, is_study
 from pysonar.cli import main
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, ConsentError
 from sonar.families.sums.course import Visited
+from sonar.families.sums.family import Sums
 from tests.study_kit import Broken, Thrice, register
 
 COLUMNS: dict[str, Any] = {
@@ -134,6 +135,9 @@ def test_terms_offer_fees_alone_and_spare_rounds() -> None:
     assert (one.terms.initial_loss, one.terms.target_loss) == (1_000_000, 0)
     assert one.terms.escrow_units == 10 * 3 * 2 * 10**15
     assert study(rounds=1).terms.rounds == 1
+    assert study(rounds=20).terms.rounds == 20
+    with pytest.raises(ConfigError, match="rounds: is 9, and mines answer a question whose"):
+        study(statistic=Thrice(), rounds=9)
     assert one.on(dev=True).terms.settle_window_s < one.terms.settle_window_s
 
 
@@ -195,3 +199,11 @@ def test_a_study_is_taken_where_bounties_are() -> None:
     assert pysonar.Study is Study
     with pytest.raises(ConfigError, match="bounty: must be of type Bounty or Study"):
         explain(3)  # type: ignore[arg-type]
+
+
+def test_mines_refuse_to_be_asked_more_often_than_their_rows_hide() -> None:
+    once, often = study().spec, study(statistic=Thrice()).spec
+    Sums().check_asked(once, 254)
+    Sums().check_asked(often, 8)
+    with pytest.raises(ConsentError, match=r"terms\.rounds: is 9"):
+        Sums().check_asked(often, 9)
