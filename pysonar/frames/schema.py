@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from pydantic import ValidationError
 
-from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts
+from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts, series_of
 from pysonar.frames.named import cells_of
 from pysonar.given import require_type
 from sonar.data.fixed import to_q32
@@ -156,8 +156,8 @@ def _category_of(name: str, values: Any, missing: bool) -> CategoryColumn:
 
 def _ordered(values: Any, there: set[str]) -> list[str]:
     """Return levels in the order that the column's type gives them, else sorted: numbers by size."""
-    series = nw.from_native(values, series_only=True, pass_through=True)
-    if isinstance(series, nw.Series) and isinstance(series.dtype, nw.Categorical | nw.Enum):
+    series = series_of(values)
+    if series is not None and isinstance(series.dtype, nw.Categorical | nw.Enum):
         typed = [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
         if there <= {*typed}:
             return typed
