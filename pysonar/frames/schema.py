@@ -116,6 +116,23 @@ def columns_of(
     return tuple(found)
 
 
+def columns_of_all(tables: Sequence[Any]) -> Columns:
+    """Return the columns of several tables of the same columns, as `columns_of` one that has all of their rows.
+
+    Raises DataError naming the column.
+    """
+    each = [cells_of(table) for table in tables]
+    wanted = [name for name in each[0] if all(name in cells for cells in each)]
+    pooled: dict[str, Any] = {}
+    for name in wanted:
+        field, parts = f"column {name!r}", [cells[name] for cells in each]
+        if any([holds_texts(part, field) for part in parts]):
+            pooled[name] = [text for part in parts for text in as_texts(part, field)]
+        else:
+            pooled[name] = np.concatenate([as_numbers(part, field) for part in parts])
+    return columns_of(pooled)
+
+
 def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str) -> NumberColumn:
     field, there = f"column {name!r}", values[~np.isnan(values)]
     if not len(there):
