@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, connect, explain
+    from pysonar.frames.schema import category, columns_of, number
 
-__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect", "explain"]
+_COLUMNS = ("category", "columns_of", "number")
+__all__ = [
+    "Bounty",
+    "Campaign",
+    "Key",
+    "LinearModel",
+    "Session",
+    "category",
+    "columns_of",
+    "connect",
+    "explain",
+    "number",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when first asked for: the command line starts without them.
+    if name in _COLUMNS:
+        from pysonar.frames import schema
+
+        return getattr(schema, name)
     if name in __all__:
         from pysonar import api
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.bounty.settings import HoldoutSettings
+from pysonar.frames.named import columns_of, is_frame, targets_in
 from pysonar.given import require_type
 from sonar.data import examples
-from sonar.data.frame import columns_in, columns_of, is_frame, require_finite, stacked, targets_in
+from sonar.data.frame import columns_in, require_finite, stacked
 from sonar.data.names import plain_names, spelled, twice
 from sonar.data.table import MAX_CSV_BYTES, Table, parse_csv
 from sonar.errors import ConfigError, DataError

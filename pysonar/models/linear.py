@@ -11,16 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.frames.named import columns_of, is_frame, targets_in
 from pysonar.given import require_type
-from sonar.data.frame import (
-    columns_in,
-    columns_of,
-    is_frame,
-    numbers,
-    require_finite,
-    stacked,
-    targets_in,
-)
+from sonar.data.frame import columns_in, numbers, require_finite, stacked
 from sonar.data.table import MAX_CSV_BYTES, parse_csv
 from sonar.errors import ConfigError, DataError, ManifestError, UsageError
 from sonar.families.quadratic.course import Course

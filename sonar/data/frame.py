@@ -1,4 +1,4 @@
-"""Columns in memory: arrays, lists, mappings, and the frames of pandas and polars.
+"""Columns in memory: arrays and lists as numbers.
 
 numpy turns nearly everything into numbers: dates into days since 1970, complex numbers into their real part,
 masked values into what lies below the mask. So anything but a number is refused here, by column and row.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sonar.data.cells import EXACT
-from sonar.data.names import index_of, plain_name, plain_names, spelled, twice
+from sonar.data.names import plain_name
 from sonar.data.table import Matrix, Vector
 from sonar.errors import DataError
 
@@ -132,24 +132,6 @@ def _place(place: Sequence[int]) -> str:
     return f"row {place[0] + 1}{column}"
 
 
-def is_frame(x: Any) -> bool:
-    """Tell whether `x` has columns by name: a mapping or a frame."""
-    return (hasattr(x, "keys") or hasattr(x, "columns")) and np.ndim(x) != 1
-
-
-def columns_of(x: Any, wanted: Iterable[str] | None) -> dict[str, Any]:
-    """Return the `wanted` columns of a mapping or a frame by their plain names; all of them for None.
-
-    Raises DataError for one that is missing, or that is there twice.
-    """
-    keys = list(x.keys() if hasattr(x, "keys") else getattr(x, "column_names", x.columns))
-    names = plain_names(keys)
-    if name := twice(names):
-        raise DataError(f"column {spelled(name)}", "is there twice", hint="rename one of the two, or drop it")
-    chosen = range(len(keys)) if wanted is None else [index_of(name, names) for name in wanted]
-    return {names[i]: x[keys[i]] for i in chosen}
-
-
 def columns_in(x: Any, names: Sequence[str] | None, what: str = "x") -> dict[str, Matrix]:
     """Return the columns of an array [n, len(names)] by their names. Raises DataError."""
     matrix = numbers(x, what)
@@ -165,16 +147,6 @@ def columns_in(x: Any, names: Sequence[str] | None, what: str = "x") -> dict[str
         problem = f"has {shape[1]} columns (shape {shape}), and {len(names)} are named: {told}"
         raise DataError(what, problem, hint="there must be one name for each column, in order")
     return dict(zip(names, matrix.T, strict=True))
-
-
-def targets_in(y: Any, targets: Sequence[str]) -> dict[str, Any]:
-    """Return the columns of y: [n] of one target, [n, targets] of several, or a mapping of them.
-
-    Raises DataError.
-    """
-    if is_frame(y):
-        return columns_of(y, targets)
-    return {targets[0]: y} if len(targets) == 1 else dict(columns_in(y, targets, "y"))
 
 
 def stacked(columns: Mapping[str, Any]) -> Matrix:

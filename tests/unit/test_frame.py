@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pysonar.bounty.request import Bounty
+from pysonar.frames.named import columns_of, is_frame
 from pysonar.models.linear import LinearModel
-from sonar.data.frame import columns_of, is_frame, numbers, require_finite, stacked
+from sonar.data.frame import numbers, require_finite, stacked
 from sonar.data.names import index_of, missing_column, plain_name
 from sonar.errors import DataError, SonarError
 

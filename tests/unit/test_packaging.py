@@ -45,7 +45,6 @@ FOR_OTHERS = {
     "coincurve": "eth-keys takes it for its arithmetic",
     "eth-hash": "eth-utils takes it for keccak",
     "jupyterlab": "what notebooks run in",
-    "narwhals": "tables of scientists",
     "onnx": "models as files",
     "pandas": "what notebooks hold tables in",
     "safetensors": "models as files",

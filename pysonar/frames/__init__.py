@@ -1,0 +1,1 @@
+"""Tables as scientists have them: of pandas, polars, Arrow, or a mapping of columns, in and out."""

@@ -1,0 +1,215 @@
+"""What a scientist says of columns, by hand or from her own rows: bounds, levels, what may be missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from pydantic import ValidationError
+
+from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts
+from pysonar.frames.named import cells_of
+from pysonar.given import require_type
+from sonar.data.fixed import to_q32
+from sonar.data.schema import MAX_LEVELS, CategoryColumn, Column, NumberColumn
+from sonar.errors import ConfigError, DataError
+from sonar.protocol.wording import first_fault
+from sonar.telling.text import count
+
+Columns = tuple[Column, ...]
+Kind = TypeVar("Kind", NumberColumn, CategoryColumn)
+
+
+def number(name: str, low: float, high: float, *, missing: bool = False, unit: str = "") -> NumberColumn:
+    """Return a column of numbers; values beyond `low` and `high`, in its unit, are clipped to them.
+
+    `missing`: whether cells may be missing. `unit` is for people. Raises ConfigError naming the field.
+    """
+    bounds = {"low": low, "high": high}
+    for field, value in bounds.items():
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise ConfigError(
+                f"columns.{name}.{field}", f"{value!r:.60} is not a number", hint="such as low=0"
+            )
+    if not low < high:
+        hint = "give the least and the largest value that a row may have"
+        raise ConfigError(f"columns.{name}.low", f"{low:g} is not below high, {high:g}", hint=hint)
+    q32 = {f"{field}_q32": to_q32(float(value), f"column {name!r}") for field, value in bounds.items()}
+    return _made(NumberColumn, name, {**q32, "missing": missing, "unit": unit})
+
+
+def category(name: str, levels: Sequence[str], *, missing: bool = False) -> CategoryColumn:
+    """Return a column of categories: `levels`, all that there are, as texts; the first is the reference.
+
+    Raises ConfigError naming the field.
+    """
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        raise ConfigError(f"columns.{name}.levels", "is no list", hint='give texts: levels=["f", "m"]')
+    return _made(CategoryColumn, name, {"levels": tuple(levels), "missing": missing})
+
+
+def columns_given(given: Any, field: str = "columns") -> Columns:
+    """Return the columns that `given` stands for.
+
+    A sequence of columns (`number`, `category`, `columns_of`), or a mapping of their names to tables of their
+    fields: {"age": {"low": 18, "high": 90}, "sex": {"levels": ["f", "m"], "missing": True}}. Raises
+    ConfigError naming the column and field.
+    """
+    if isinstance(given, Mapping):
+        given = [_from_table(str(name), table, f"{field}.{name}") for name, table in given.items()]
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        hint = 'give pysonar.columns_of(your_table), or {"age": {"low": 18, "high": 90}}'
+        raise ConfigError(field, f"is of the type {type(given).__name__!r}, not columns", hint=hint)
+    found: Columns = tuple(given)
+    for column in found:
+        if not isinstance(column, NumberColumn | CategoryColumn):
+            hint = "make each with pysonar.number or pysonar.category"
+            raise ConfigError(field, f"{column!r:.60} is no column", hint=hint)
+    names = [column.name for column in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{field}.{name}", "is there twice", hint="describe each column once")
+    return found
+
+
+def columns_of(
+    table: Any,
+    names: Sequence[str] | None = None,
+    *,
+    widen: float = 0.0,
+    categories: Collection[str] = (),
+    missing: Collection[str] = (),
+    units: Mapping[str, str] | None = None,
+) -> Columns:
+    """Return the columns of a table of one's own rows: a frame of pandas, polars or Arrow, or a mapping.
+
+    All columns, or those in `names`. Bounds are the least and the largest value, rounded outwards to two
+    digits of their distance, and further out by `widen` times it on each side (not those of a column of 0 and
+    1). Texts and categories have the levels that occur, in the order of an ordered type, else sorted; columns
+    of numbers that are named in `categories` too. Cells may be missing where one is missing here, and in the
+    columns named in `missing`.
+    `units`: by a column's name, for people. What is returned becomes public with a bounty.
+
+    Raises DataError naming the column and what to do, ConfigError naming the argument.
+    """
+    _check_options(names, widen, categories, missing, units)
+    cells = cells_of(table, names)
+    units = units or {}
+    for field, named in (("categories", categories), ("missing", missing), ("units", units)):
+        for name in named:
+            if name not in cells:
+                raise ConfigError(field, f"there is no column {name!r}", hint=f"there are {_told(cells)}")
+    found: list[Column] = []
+    for name, values in cells.items():
+        column = f"column {name!r}"
+        if name in categories or holds_texts(values, column):
+            if name in units:
+                raise ConfigError("units", f"{name!r} is a column of categories", hint="leave it out")
+            found.append(_category_of(name, values, name in missing))
+        else:
+            found.append(
+                _number_of(name, as_numbers(values, column), widen, name in missing, units.get(name, ""))
+            )
+    return tuple(found)
+
+
+def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str) -> NumberColumn:
+    field, there = f"column {name!r}", values[~np.isnan(values)]
+    if not len(there):
+        raise DataError(field, "has no value at all", hint="leave it out of names")
+    if not np.isfinite(there).all():
+        raise DataError(field, "has an infinite value", hint="drop such rows, or fill in their values")
+    low, high = float(there.min()), float(there.max())
+    if low == high:
+        hint = f"leave it out of names, or say by hand: pysonar.number({name!r}, low, high)"
+        raise DataError(field, f"is {low:g} in every row, which says nothing of its bounds", hint=hint)
+    yes_or_no = low == 0 and high == 1 and bool(np.isin(there, (0.0, 1.0)).all())
+    low, high = _outwards(low, high, 0.0 if yes_or_no else widen)
+    return number(name, low, high, missing=missing or len(there) < len(values), unit=unit)
+
+
+def _outwards(low: float, high: float, widen: float) -> tuple[float, float]:
+    """Return bounds rounded outwards, to a hundredth to a tenth of their distance, never past zero."""
+    distance = high - low
+    step = 10.0 ** (math.floor(math.log10(distance)) - 1)
+    lower = math.floor((low - widen * distance) / step * (1 + 1e-12)) * step
+    upper = math.ceil((high + widen * distance) / step * (1 - 1e-12)) * step
+    lower, upper = min(float(f"{lower:.12g}"), low), max(float(f"{upper:.12g}"), high)
+    return (max(lower, 0.0) if low >= 0 else lower), (min(upper, 0.0) if high <= 0 else upper)
+
+
+def _category_of(name: str, values: Any, missing: bool) -> CategoryColumn:
+    field = f"column {name!r}"
+    texts = as_texts(values, field)
+    there = {text for text in texts if text is not None}
+    levels = [*_ordered(values, there)]
+    if not 2 <= len(levels) <= MAX_LEVELS:
+        what = f"has {count(len(levels), 'different value')}; a category has 2 to {MAX_LEVELS}"
+        many = "put rare ones together, or leave it out if it names the rows"
+        hint = many if len(levels) > MAX_LEVELS else "leave it out of names, or say by hand: pysonar.category"
+        raise DataError(field, what, hint=hint)
+    return category(name, levels, missing=missing or None in texts)
+
+
+def _ordered(values: Any, there: set[str]) -> list[str]:
+    """Return levels in the order that the column's type gives them, else sorted: numbers by size."""
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if isinstance(series, nw.Series) and isinstance(series.dtype, nw.Categorical | nw.Enum):
+        typed = [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
+        if there <= {*typed}:
+            return typed
+    return [*sorted(there, key=lambda text: (not _is_whole(text), int(text) if _is_whole(text) else 0, text))]
+
+
+def _is_whole(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _from_table(name: str, table: Any, field: str) -> Column:
+    if isinstance(table, NumberColumn | CategoryColumn):
+        return table
+    if not isinstance(table, Mapping):
+        raise ConfigError(field, f"{table!r:.60} is no table", hint='such as {"low": 0, "high": 100}')
+    numeric = {"low", "high", "missing", "unit"}
+    known = {"levels", "missing"} if "levels" in table else numeric
+    for key in table:
+        if key not in known:
+            hint = f"a column of numbers has {', '.join(sorted(numeric))}; one of categories levels, missing"
+            raise ConfigError(f"{field}.{key}", "there is no such field", hint=hint)
+    if "levels" in table:
+        return category(name, **table)
+    for key in ("low", "high"):
+        if key not in table:
+            raise ConfigError(f"{field}.{key}", "is missing", hint="give low and high, or levels")
+    return number(name, **table)
+
+
+def _made(kind: type[Kind], name: str, fields: dict[str, Any]) -> Kind:
+    try:
+        return kind(name=name, **fields)
+    except ValidationError as error:
+        field, problem = first_fault(error, "columns", show=True, given={"name": name, **fields})
+        hint = "levels are 2 to 256 texts of at most 64 characters; missing is True or False"
+        raise ConfigError(f"columns.{name}.{field}", problem, hint=hint) from None
+
+
+def _check_options(names: Any, widen: Any, categories: Any, missing: Any, units: Any) -> None:
+    """Raises ConfigError naming the argument."""
+    for field, value in (("names", names), ("categories", categories), ("missing", missing)):
+        if isinstance(value, str):
+            raise ConfigError(field, f"is one text, {value!r}", hint=f"give a list: [{value!r}]")
+    require_type(names, Iterable | None, "names", 'give a list: names=["age", "bmi"]')
+    require_type(categories, Iterable, "categories", 'give a list: categories=["stage"]')
+    require_type(missing, Iterable, "missing", 'give a list: missing=["bmi"]')
+    require_type(units, Mapping | None, "units", 'give a mapping: units={"age": "years"}')
+    if isinstance(widen, bool) or not isinstance(widen, int | float) or not 0 <= widen <= 100:
+        hint = "give a part of the distance of the bounds: widen=0.1 for a tenth on each side"
+        raise ConfigError("widen", f"{widen!r:.60} is not a number from 0 to 100", hint=hint)
+
+
+def _told(names: Iterable[str]) -> str:
+    listed = [*names]
+    return ", ".join(map(repr, listed[:20])) + ", …" * (len(listed) > 20)
