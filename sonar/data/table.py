@@ -91,6 +91,22 @@ def csv_batches(file: Readable, name: str, columns: Sequence[str]) -> Iterator[M
     yield from _batches(rows, _header(rows), columns)
 
 
+def csv_header(data: bytes, name: str) -> tuple[str, ...]:
+    """Return the names of the columns of a CSV file. Raises DataError, as `parse_csv`."""
+    return tuple(_header(_Rows(io.BytesIO(data), name)))
+
+
+def csv_texts(data: bytes, name: str, column: str) -> list[str]:
+    """Return the cells of one column as they are written. Raises DataError, as `parse_csv`."""
+    rows = _Rows(io.BytesIO(data), name)
+    header = _header(rows)
+    index = index_of(column, header)
+    texts = [row[index] for row in _records(rows, header)]
+    if not texts:
+        raise _no_rows(rows)
+    return texts
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a file holds: the columns of numbers, how many rows, and why other columns are left out."""

@@ -145,7 +145,8 @@ def _by_class(s: Matrix) -> Matrix:
 
 def _log_priors(targets: Sequence[Target]) -> Vector:
     last = np.array([(1.0 + target.centre) / 2.0 for target in targets])
-    return np.log(np.append(1.0 - last, last) if len(last) == 1 else last)
+    found: Vector = np.log(np.append(1.0 - last, last) if len(last) == 1 else last)
+    return found
 
 
 def _normalised(logs: Matrix) -> Matrix:
