@@ -100,11 +100,17 @@ class Rows:
         self._place = {column.name: place for place, column in enumerate(schema)}
         self._columns = {column.name: column for column in schema}
         self.values = values
+        self._missing: NDArray[np.bool_] = np.any(np.isnan(values), axis=0)
         for column in schema:
             self._check(column)
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def misses(self) -> bool:
+        """Whether a cell may be missing."""
+        return bool(self._missing.any())
 
     def raw(self, name: str) -> NDArray[np.float64]:
         """Return a column as it is, float64[rows]: NaN where a cell is missing."""
@@ -129,14 +135,21 @@ class Rows:
 
     def complete(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Tell which rows miss none of these columns, bool[rows]."""
-        places = [self._place[name] for name in names]
+        places = [place for place in map(self._place.__getitem__, names) if self._missing[place]]
         found: NDArray[np.bool_] = ~np.any(np.isnan(self.values[:, places]), axis=1)
         return found
+
+    def complete_rows(self, names: Sequence[str]) -> Rows:
+        """Return the rows that miss none of these columns."""
+        if not any(self._missing[self._place[name]] for name in names):
+            return self
+        return self.where(self.complete(names))
 
     def where(self, keep: NDArray[np.bool_]) -> Rows:
         """Return the rows of which `keep`, bool[rows], is true."""
         found = object.__new__(Rows)
-        found._place, found._columns, found.values = self._place, self._columns, self.values[keep]
+        found._place, found._columns, found._missing = self._place, self._columns, self._missing
+        found.values = self.values[keep]
         return found
 
     def _check(self, column: NumberColumn | CategoryColumn) -> None:
@@ -144,10 +157,10 @@ class Rows:
         where = f"column {column.name!r}"
         if np.isinf(raw).any():
             raise DataError(where, "has an infinite value; a finite number is expected")
-        if not column.missing and np.isnan(raw).any():
+        if not column.missing and self._missing[self._place[column.name]]:
             hint = "drop the row or fill it in; or the bounty says that the column may have missing cells"
             raise DataError(where, "has a missing cell, and the bounty allows none there", hint=hint)
         if isinstance(column, CategoryColumn):
-            codes = raw[~np.isnan(raw)]
+            codes = raw[~np.isnan(raw)] if column.missing else raw
             if ((codes != np.floor(codes)) | (codes < 0) | (codes >= len(column.levels))).any():
                 raise DataError(where, f"has a code that is none of 0 to {len(column.levels) - 1}")

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sonar.data import examples
+from sonar.data.batches import even
 from sonar.data.fixed import to_q32
 from sonar.errors import BoundsError, ConsentError, DataError
 from sonar.families.quadratic.answer import LocalMap, curvature, fixed_point, local_steps, moments
 from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.families.quadratic.prepare import even, prepare
+from sonar.families.quadratic.prepare import prepare
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.slots import Bounds, SlotPlan
 from tests.family_kit import Array, map_of

@@ -10,13 +10,14 @@ and decides at the end. All these refusals are a ConsentError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.batches import even
 from sonar.errors import BoundsError, ConsentError, DataError
 from sonar.families.quadratic.answer import LocalMap, Moments, local_map, moments
 from sonar.families.quadratic.losses.base import check_clipped, mapped
@@ -142,23 +143,6 @@ def mapped_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
 def chunk_rows(spec: QuadraticSpec) -> int:
     """Return the number of rows for which no stage of the feature map puts out more than 64 MiB."""
     return min(_CHUNK_ROWS, _CHUNK_VALUES // (spec.widest + 1))
-
-
-def even(batches: Iterable[Matrix], rows: int) -> Iterator[Matrix]:
-    """Yield the same rows in batches of `rows` each; the last may be shorter."""
-    waiting: list[Matrix] = []
-    held = 0
-    for batch in batches:
-        start = 0
-        while held + len(batch) - start >= rows:
-            stop = start + rows - held
-            yield np.concatenate([*waiting, batch[start:stop]])
-            waiting, held, start = [], 0, stop
-        if start < len(batch):
-            waiting.append(batch[start:])
-            held += len(batch) - start
-    if waiting:
-        yield np.concatenate(waiting)
 
 
 Codes = NDArray[np.intp]

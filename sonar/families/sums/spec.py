@@ -6,6 +6,7 @@ coefficients at which a step of a generalised linear model is computed, say.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -50,12 +51,22 @@ class SumsSpec(Record):
     @cached_property
     def values(self) -> int:
         """How many sums there are: the number of rows first, then the terms'."""
-        return 1 + sum(int(np.prod(shape)) for shape in self.shapes.values())
+        return 1 + sum(math.prod(shape) for shape in self.shapes.values())
 
     @cached_property
     def bounds(self) -> Vector:
         """The most that one row adds to each sum, float64[values]."""
         return np.concatenate([[1.0], *(term.bounds(self.by_name).ravel() for term in self.terms)])
+
+    def label(self, place: int) -> str:
+        """Say which sum lies at a place."""
+        if place == 0:
+            return "the number of rows"
+        for term, shape in self.shapes.items():
+            place -= (size := math.prod(shape))
+            if place < 1:
+                return f"term {term!r}, sum {place + size}"
+        raise IndexError(place)
 
     @property
     def weights(self) -> int:

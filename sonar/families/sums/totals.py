@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.batches import even
 from sonar.data.schema import Rows
+from sonar.errors import BoundsError
 from sonar.families.sums.spec import PARAMETER_FRAC, SumsSpec
 from sonar.paillier.slots import MAX_FRAC, Bounds, SlotPlan
 
@@ -15,6 +17,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 SUM_BITS = 62
 """A sum over the fullest cohort takes so many bits with its sign, so that it fits a word under masks."""
+_CHUNK_ROWS = 16_384
+"""Some columns of so many rows fit a processor's cache."""
 
 
 class Totals(Mapping[str, Vector]):
@@ -41,13 +45,26 @@ class Totals(Mapping[str, Vector]):
 
 
 def totals(spec: SumsSpec, batches: Iterable[Matrix], parameters: Vector) -> Totals:
-    """Return the sums over coded rows (`sonar.data.schema.Rows`), in one pass. Raises DataError."""
+    """Return the sums over coded rows (`sonar.data.schema.Rows`), in one pass. Raises DataError.
+
+    Batches are cut to one length first, so that the sums do not depend on how the rows arrive.
+    """
     found = np.zeros(spec.values)
-    for batch in batches:
-        rows = Rows(spec.columns, batch)
-        parts = [term.sums(spec.by_name, rows, parameters).ravel() for term in spec.terms]
-        found += np.concatenate([[float(len(rows))], *parts])
+    for rows in coded(spec, batches):
+        found += batch_sums(spec, rows, parameters)
     return Totals(spec, found)
+
+
+def coded(spec: SumsSpec, batches: Iterable[Matrix]) -> Iterator[Rows]:
+    """Yield the rows in batches of one length, checked by the schema. Raises DataError."""
+    for batch in even(batches, _CHUNK_ROWS):
+        yield Rows(spec.columns, batch)
+
+
+def batch_sums(spec: SumsSpec, rows: Rows, parameters: Vector) -> Vector:
+    """Return the sums over one batch, float64[values]."""
+    parts = [term.sums(spec.by_name, rows, parameters).ravel() for term in spec.terms]
+    return np.concatenate([[float(len(rows))], *parts])
 
 
 def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -> SlotPlan:
@@ -71,9 +88,12 @@ def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -
 
 
 def to_integers(spec: SumsSpec, plan: SlotPlan, found: Totals) -> list[int]:
-    """Return what a mine sends, int[values]."""
+    """Return what a mine sends, int[values]. Raises BoundsError for sums that the plan has no room for."""
     scaled = np.rint(np.ldexp(found.flat / spec.bounds, plan.data_frac))
-    return [int(value) for value in scaled]
+    if not (np.abs(scaled) <= plan.bounds.b_max).all():
+        over = int(np.argmin(np.abs(scaled) <= plan.bounds.b_max))
+        raise BoundsError(f"{spec.label(over)}: is larger than the bounty's bounds for {spec.rows_max} rows")
+    return [int(value) for value in scaled.tolist()]
 
 
 def from_integers(spec: SumsSpec, plan: SlotPlan, sums: Sequence[int]) -> Totals:

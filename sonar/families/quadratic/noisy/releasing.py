@@ -25,6 +25,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.batches import even
 from sonar.errors import ConsentError, DataError
 from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
 from sonar.families.quadratic.losses.base import mapped
@@ -33,7 +34,7 @@ from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import QuadraticNoise
 from sonar.families.quadratic.noisy.choosing import has_room
 from sonar.families.quadratic.noisy.shortening import Ints, grid_rows
-from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, columns_of, even
+from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, columns_of
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.slots import SlotPlan

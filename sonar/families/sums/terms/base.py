@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -15,6 +16,8 @@ from sonar.protocol.record import MAX_NAME, Name, Record
 Vector = NDArray[np.float64]
 Columns = Mapping[str, NumberColumn | CategoryColumn]
 MAX_TERM_COLUMNS = 256
+LEAST_IN_SET = 5
+"""The fewest rows, but for none, over which a mine adds values up apart from its other rows."""
 ColumnNames = Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MAX_TERM_COLUMNS)]
 Kind = TypeVar("Kind", NumberColumn, CategoryColumn)
 
@@ -50,6 +53,58 @@ class BaseTerm(Record):
     def words(self) -> str:
         """Say what is summed, to people who decide whether to answer."""
         raise NotImplementedError
+
+    def needs(self, columns: Columns) -> tuple[str, ...]:
+        """Return the columns whose cells a row must have, to count in the term: all that it names.
+
+        A term that overrides this says which rows it leaves out.
+        """
+        found: dict[str, None] = {}
+        for field, value in self:
+            if field in ("kind", "name"):
+                continue
+            given = value if isinstance(value, tuple) else (value,)
+            found |= dict.fromkeys(one for one in given if isinstance(one, str) and one in columns)
+        return tuple(found)
+
+    def mixed(self, columns: Columns) -> tuple[str, ...]:
+        """Return the columns whose rare values would single rows out in the sums: all that it `needs`.
+
+        A mine refuses if 1 to 4 of its rows have such a value (`sonar.families.sums.guards`). None for counts
+        of one column alone, which say no more of a row than that some mine has one like it.
+        """
+        return self.needs(columns)
+
+    def solvable(self, columns: Columns) -> int:
+        """Return how many of the sums rows could be solved from, if there are too few of them.
+
+        None of counts of one column alone.
+        """
+        return math.prod(self.shape(columns))
+
+    def least_rows(self, columns: Columns) -> int:
+        """Return how many rows hide one another in the term, if `solvable` does not ask for more."""
+        return LEAST_IN_SET
+
+    def least_in_level(self, columns: Columns) -> int:
+        """Return how many rows, or none, must have each level of a category that is `mixed`."""
+        return LEAST_IN_SET
+
+    def weighed(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
+        """Return what the parameters make each row weigh, float64[kinds of weight, rows], not negative.
+
+        None if they weigh no rows. Parameters that leave few rows with a weight would single these out. A row
+        that the term leaves out weighs 0.
+        """
+        return None
+
+    def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
+        """Say what no rows could have sums like these, float64[shape], of one mine with `rows` rows.
+
+        `room`, float64[shape], is how far rounding may move each. What follows from `bounds` is tested
+        elsewhere. None if there is nothing to say.
+        """
+        return None
 
 
 def a_number(columns: Columns, name: str, field: str) -> NumberColumn:

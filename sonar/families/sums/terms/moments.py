@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 
 from sonar.data.schema import Rows
 from sonar.families.sums.terms.base import (
+    LEAST_IN_SET,
     BaseTerm,
     ColumnNames,
     Columns,
@@ -17,6 +19,8 @@ from sonar.families.sums.terms.base import (
 )
 from sonar.families.sums.terms.design import design_matrix, width_of
 from sonar.protocol.record import Name
+
+ROWS_PER_COLUMN = 3
 
 
 class Moments(BaseTerm):
@@ -64,3 +68,55 @@ class Moments(BaseTerm):
         """See `BaseTerm`."""
         by = f", by {self.by}" if self.by else ""
         return f"sums of products of two of {', '.join(self.columns)}{by}"
+
+    def solvable(self, columns: Columns) -> int:
+        """See `BaseTerm`: the upper triangle, of each group."""
+        return math.prod(self._triangles(columns))
+
+    def least_rows(self, columns: Columns) -> int:
+        """See `BaseTerm`: three for each column of the design."""
+        return ROWS_PER_COLUMN * width_of(columns, self.columns)
+
+    def least_in_level(self, columns: Columns) -> int:
+        """See `BaseTerm`: of a group, no fewer numbers than there are sums over it."""
+        if self.by is None:
+            return LEAST_IN_SET
+        return max(LEAST_IN_SET, -(-self._triangles(columns)[1] // len(self.columns)))
+
+    def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
+        """See `BaseTerm`: each group's matrix is a sum of squares, and its first entry counts rows."""
+        shape = -1, *self._triangles(columns)
+        counted = 0.0
+        for values, rooms in zip(
+            sums.reshape(shape).sum(axis=0), room.reshape(shape).sum(axis=0), strict=True
+        ):
+            if found := squares_fault(values, rooms):
+                return found
+            counted += values[0] - rooms[0]
+        return "it counts more rows than there are" if counted > rows else None
+
+    def _triangles(self, columns: Columns) -> tuple[int, int]:
+        """How many groups there are, and sums in each."""
+        width = width_of(columns, self.columns)
+        groups = 1 if self.by is None else len(a_category(columns, self.by, "by").levels)
+        return groups, width * (width + 1) // 2
+
+
+def squares_fault(triangle: Vector, room: Vector) -> str | None:
+    """Say why no rows have these sums of products of columns within ±1, of which the first is of ones.
+
+    `triangle` is the upper triangle row by row; `room` how far rounding may move each sum.
+    """
+    width = (math.isqrt(8 * len(triangle) + 1) - 1) // 2
+    upper = np.triu_indices(width)
+    matrix, off = np.zeros((width, width)), np.zeros((width, width))
+    matrix[upper], off[upper] = triangle, room
+    squares, slack = np.diag(matrix), np.diag(off)
+    if (squares < -slack).any():
+        return "a sum of squares is negative"
+    if (squares > squares[0] + slack + slack[0]).any():
+        return "a sum of squares is more than its rows allow"
+    largest = np.sqrt(np.outer(squares + slack, squares + slack))
+    if (np.abs(matrix) > largest + off).any():
+        return "a sum of products is more than its sums of squares allow"
+    return None

@@ -43,6 +43,20 @@ class Outside(BaseTerm):
                 found[place, 1:] = (raw < column.low).sum(), (raw > column.high).sum()
         return found
 
+    def needs(self, columns: Columns) -> tuple[str, ...]:
+        """See `BaseTerm`: all rows count."""
+        return ()
+
+    def solvable(self, columns: Columns) -> int:
+        """See `BaseTerm`: they are counts of one column each."""
+        return 0
+
+    def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
+        """See `BaseTerm`."""
+        if (sums < -room).any() or (sums.sum(axis=1) > rows + room.sum(axis=1)).any():
+            return "it counts more cells of a column than there are rows, or fewer than none"
+        return None
+
     def words(self) -> str:
         """See `BaseTerm`."""
         return f"how many cells of {', '.join(self.columns)} are missing or beyond the bounds"

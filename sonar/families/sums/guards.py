@@ -1,0 +1,223 @@
+"""What protects single rows at a mine: enough rows, and no rare values that sums would single out.
+
+Only sums over a cohort are opened, yet the other mines of a cohort may add nothing where one mine's few rows
+lie. So a mine refuses by what its own rows are (every refusal is a ConsentError):
+
+- **Least rows.** There must be more numbers in the rows than there are sums of values to solve for them, and
+  three rows for each column of a design. A question with parameters may be asked again at others, so its sums
+  count `ROUNDS` times.
+- **Rare values.** A term adds up some columns together (`BaseTerm.mixed`). Of a category among them, each
+  level has 5 of the mine's rows or none: the sums over a level are sums over its rows alone. Of a column of
+  numbers, clipped to the bounds, 0 or at least 5 rows differ from the value of all others: bounds just below
+  a column's largest value would single out the row that has it.
+- **Missing cells.** Two terms of other columns are over other rows. Where those that one has and the other
+  has not are 1 to 4, the difference of the sums would be about them.
+- **Weights.** At a question's parameters a term may weigh rows (`BaseTerm.weighed`). Those that weigh
+  something must be as many as 5 equal ones at least, by Kish's effective number, (sum w)^2 / sum w^2.
+
+Counts of one column's cells alone are exempt: a cell with one row says that some mine of the cohort has a row
+there, and no other sum is over that cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.data.schema import CategoryColumn, Rows
+from sonar.errors import ConsentError
+from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.terms.base import LEAST_IN_SET, BaseTerm
+
+Counts = NDArray[np.int64]
+Vector = NDArray[np.float64]
+LEAST_ROWS = 10
+ROUNDS = 8
+"""At how many parameters the same rows are counted to be asked: regressions take 6 at most."""
+_USUAL_OF = 9
+_LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"
+_MORE = "register more rows, or join a bounty that asks for fewer sums"
+
+
+def least_rows(spec: SumsSpec) -> int:
+    """Return how many rows a mine needs at least, whatever `rows_min` says."""
+    mixed: set[str] = set()
+    solvable = 0
+    for term in spec.terms:
+        if asked := term.solvable(spec.by_name):
+            solvable += asked
+            mixed.update(term.mixed(spec.by_name))
+    numbers = len(mixed) or len(spec.columns)
+    sums = solvable * (ROUNDS if spec.parameters else 1)
+    return max(LEAST_ROWS, -(-sums // numbers), *(term.least_rows(spec.by_name) for term in spec.terms))
+
+
+def check_rows(spec: SumsSpec, rows: int) -> None:
+    """Check by the number of rows alone that the sums hide one of them. Raises ConsentError."""
+    has = f"rows: the data set has {rows}"
+    if rows < (least := least_rows(spec)):
+        asked = f"{spec.values} sums of {len(spec.columns)} columns need at least {least} to hide single rows"
+        raise ConsentError(f"{has}, but {asked}", hint=_MORE)
+    if rows < spec.rows_min:
+        raise ConsentError(f"{has}, but the bounty needs at least {spec.rows_min}", hint="register more rows")
+    if rows > spec.rows_max:
+        raise ConsentError(
+            f"{has}, and the bounty's sums have room for at most {spec.rows_max} (rows_max)",
+            hint="register a part of them as another data set; none is left out in silence",
+        )
+
+
+class Guards:
+    """Sees a mine's coded rows once, batch by batch, and decides at the end."""
+
+    def __init__(self, spec: SumsSpec) -> None:
+        self.rows = 0
+        self._spec = spec
+        self._sets: dict[tuple[str, ...], _Complete] = {}
+        for term in spec.terms:
+            if mixed := term.mixed(spec.by_name):
+                needs = tuple(sorted(term.needs(spec.by_name)))
+                self._sets.setdefault(needs, _Complete(needs)).add(spec, term, mixed)
+        self._only = np.zeros((len(self._sets), len(self._sets)))
+
+    def see(self, rows: Rows) -> None:
+        """Take in a batch."""
+        self.rows += len(rows)
+        for part in self._sets.values():
+            part.see(rows.complete_rows(part.needs))
+        if len(self._sets) > 1 and rows.misses:
+            there = np.array([rows.complete(needs) for needs in self._sets], dtype=np.float32)
+            self._only += there @ (1 - there).T
+
+    def check(self) -> None:
+        """Raise ConsentError, which names term and column and never which rows."""
+        check_rows(self._spec, self.rows)
+        for part in self._sets.values():
+            part.check(self.rows)
+        sets = list(self._sets.values())
+        for one, other in np.argwhere((self._only > 0) & (self._only < LEAST_IN_SET)).tolist():
+            missed = sorted({*sets[other].needs} - {*sets[one].needs})
+            raise ConsentError(
+                f"columns {', '.join(map(repr, missed))}: 1 to {LEAST_IN_SET - 1} rows that count in term "
+                f"{sets[one].term!r} miss a cell that term {sets[other].term!r} needs; 0 or at least "
+                f"{LEAST_IN_SET} may",
+                hint="the difference of the two would be about those rows; drop them, or fill the cells in",
+            )
+
+
+@dataclass
+class _Complete:
+    """The rows that miss none of the columns `needs`, over which some terms are summed."""
+
+    needs: tuple[str, ...]
+    term: str = ""
+    rows: int = 0
+    least: int = LEAST_ROWS
+    levels: dict[str, _Levels] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+    _waiting: list[Vector] = field(default_factory=list)
+    _usual: Vector | None = None
+    _others: Counts | int = 0
+
+    def add(self, spec: SumsSpec, term: BaseTerm, mixed: tuple[str, ...]) -> None:
+        """Guard the columns of one more term that is over these rows."""
+        self.term = self.term or term.name
+        self.least = max(self.least, term.least_rows(spec.by_name))
+        for name in mixed:
+            column = spec.by_name[name]
+            if not isinstance(column, CategoryColumn):
+                self.numbers.setdefault(name, term.name)
+                continue
+            found = self.levels.setdefault(name, _Levels(np.zeros(len(column.levels), dtype=np.int64)))
+            if (least := term.least_in_level(spec.by_name)) > found.least:
+                found.least, found.term = least, term.name
+
+    def see(self, rows: Rows) -> None:
+        """Take in a batch of such rows."""
+        self.rows += len(rows)
+        for name, found in self.levels.items():
+            found.counts += np.bincount(rows.code(name), minlength=len(found.counts))
+        if self.numbers and len(rows):
+            self._compare(np.column_stack([rows.number(name) for name in self.numbers]))
+
+    def _compare(self, values: Vector) -> None:
+        """Count the rows that differ from the usual value of each column of numbers, clipped."""
+        if self._usual is None:
+            self._waiting.append(values)
+            if sum(map(len, self._waiting)) < _USUAL_OF:
+                return
+            values, self._waiting = np.concatenate(self._waiting), []
+            # A value that at most 4 rows lack is held by 5 of any 9 rows, so it is their median.
+            self._usual = np.median(values[:_USUAL_OF], axis=0)
+        self._others = self._others + (values != self._usual).sum(axis=0)
+
+    def check(self, all_rows: int) -> None:
+        """Raise ConsentError."""
+        if 0 < self.rows < self.least:
+            raise ConsentError(
+                f"term {self.term!r}: {self.rows} of {all_rows} rows have all cells that it needs; none or "
+                f"at least {self.least} must",
+                hint=_MORE,
+            )
+        for name, found in self.levels.items():
+            found.check(name)
+        for name, term, count in self._differing():
+            if 0 < count < LEAST_IN_SET:
+                raise ConsentError(
+                    f"term {term!r}: in column {name!r}, clipped to the bounty's bounds, 1 to "
+                    f"{LEAST_IN_SET - 1} rows differ from the value of all others; either none must or at "
+                    f"least {LEAST_IN_SET}",
+                    hint=_LEAVE,
+                )
+
+    def _differing(self) -> Iterator[tuple[str, str, int]]:
+        counts = np.broadcast_to(self._others, (len(self.numbers),)).tolist()
+        for (name, term), count in zip(self.numbers.items(), counts, strict=True):
+            yield name, term, count
+
+
+@dataclass
+class _Levels:
+    """How many rows have each level of a category; each must be none or `least`."""
+
+    counts: Counts
+    least: int = 0
+    term: str = ""
+
+    def check(self, name: str) -> None:
+        """Raise ConsentError."""
+        if ((self.counts > 0) & (self.counts < self.least)).any():
+            raise ConsentError(
+                f"term {self.term!r}: column {name!r} has a category with 1 to {self.least - 1} rows; none "
+                f"or at least {self.least} must have it",
+                hint=_LEAVE,
+            )
+
+
+class Weighing:
+    """Counts how many rows the weights of terms leave in their sums, at one question's parameters."""
+
+    def __init__(self, spec: SumsSpec) -> None:
+        self._spec = spec
+        self._sums: dict[str, Vector] = {}
+
+    def see(self, rows: Rows, parameters: Vector) -> None:
+        """Take in a batch."""
+        for term in self._spec.terms:
+            weights = term.weighed(self._spec.by_name, rows, parameters)
+            if weights is not None:
+                found = np.stack([weights.sum(axis=1), (weights * weights).sum(axis=1)])
+                self._sums[term.name] = found + self._sums.get(term.name, 0.0)
+
+    def check(self) -> None:
+        """Raise ConsentError, which names the term."""
+        for name, (one, two) in self._sums.items():
+            if ((two > 0) & (one * one < LEAST_IN_SET * two)).any():
+                raise ConsentError(
+                    f"term {name!r}: the question's parameters leave fewer than {LEAST_IN_SET} rows with a "
+                    "weight in its sums",
+                    hint="the sums would be about those rows; no answer is given in this round",
+                )

@@ -1,0 +1,237 @@
+"""A mine's part of the family `sums`: what it refuses, what it keeps, what it answers."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from pysonar.keys.key import Secret
+from sonar.data.schema import Column
+from sonar.errors import BoundsError, ConsentError, DataError
+from sonar.families.sums.family import Sums
+from sonar.families.sums.guards import least_rows
+from sonar.families.sums.inspection import Rules, failed, same
+from sonar.families.sums.preparing import Kept
+from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.totals import Totals, from_integers, plan_of, to_integers, totals
+from tests.sums_kit import category, number, rows_of, spec_of
+
+Matrix = NDArray[np.float64]
+AGE, SEX, BMI = number("age", 0, 100), category("sex", "fm"), number("bmi", 10, 60)
+MOMENTS = {"kind": "moments", "columns": ("age", "bmi")}
+BY_SEX = {"kind": "moments", "columns": ("age", "bmi"), "by": "sex"}
+OUTSIDE = {"kind": "outside", "columns": ("age", "sex")}
+COLUMNS = (AGE, SEX, BMI)
+NONE: Matrix = np.zeros(0)
+KEY_BITS = 1024
+
+
+@cache
+def secret() -> Secret:
+    return Secret.generate(KEY_BITS)
+
+
+def kept(spec: SumsSpec, values: Matrix) -> Kept:
+    return Sums().prepare(spec, plan_of(spec, KEY_BITS, 3), [values])
+
+
+def refusal(spec: SumsSpec, values: Matrix) -> str:
+    with pytest.raises(ConsentError) as refused:
+        kept(spec, values)
+    return str(refused.value)
+
+
+def integers(spec: SumsSpec, values: Matrix) -> list[int]:
+    plan = plan_of(spec, KEY_BITS, 3)
+    return to_integers(spec, plan, totals(spec, [values], np.zeros(spec.parameters)))
+
+
+class TestRows:
+    def test_a_mine_needs_more_numbers_than_sums_can_be_solved_for(self) -> None:
+        columns = [number(f"x{i}") for i in range(30)]
+        spec = spec_of(columns, {"kind": "moments", "columns": tuple(f"x{i}" for i in range(30))})
+        assert least_rows(spec) == 93  # three for each of 31 columns of the design
+        assert "has 92" in refusal(spec, rows_of(columns, 92))
+        kept(spec, rows_of(columns, 93))
+
+    def test_sums_at_parameters_count_as_often_as_they_may_be_asked(self) -> None:
+        columns = [number(f"x{i}") for i in range(30)]
+        term = {"kind": "moments", "columns": tuple(f"x{i}" for i in range(30))}
+        sums = 31 * 32 // 2
+        assert least_rows(spec_of(columns, term, parameters=1)) == -(-8 * sums // 30)
+
+    def test_counts_of_one_column_alone_need_ten(self) -> None:
+        assert least_rows(spec_of(COLUMNS, OUTSIDE)) == 10
+
+    def test_rows_beyond_the_most_are_refused_and_never_dropped(self) -> None:
+        spec = spec_of(COLUMNS, MOMENTS, rows_max=50)
+        assert "at most 50 (rows_max)" in refusal(spec, rows_of(COLUMNS, 51))
+
+    def test_the_bounty_may_need_more(self) -> None:
+        spec = spec_of(COLUMNS, MOMENTS, rows_min=500)
+        assert "needs at least 500" in refusal(spec, rows_of(COLUMNS, 499))
+
+
+class TestRareValues:
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_a_group_has_enough_rows_or_none(self, count: int) -> None:
+        values = rows_of(COLUMNS, 100)
+        values[:, 1] = 0
+        kept(spec_of(COLUMNS, BY_SEX), values)
+        values[:count, 1] = 1
+        told = refusal(spec_of(COLUMNS, BY_SEX), values)
+        assert "'t0'" in told
+        assert "'sex'" in told
+        assert "at least 5" in told
+
+    def test_a_group_has_no_fewer_numbers_than_sums_over_it(self) -> None:
+        columns: list[Column] = [*(number(f"x{i}") for i in range(13)), SEX]
+        term = {"kind": "moments", "columns": tuple(f"x{i}" for i in range(13)), "by": "sex"}
+        values = rows_of(columns, 100)
+        values[:, -1] = 0
+        values[:8, -1] = 1  # 105 sums of 13 columns: 9 rows
+        assert "at least 9" in refusal(spec_of(columns, term), values)
+        values[:9, -1] = 1
+        kept(spec_of(columns, term), values)
+
+    def test_bounds_just_below_the_largest_value_single_nobody_out(self) -> None:
+        values = rows_of(COLUMNS, 100)
+        cut = float(np.sort(values[:, 0])[-1]) - 0.001
+        hostile = (number("age", cut, cut + 1), SEX, BMI)
+        told = refusal(spec_of(hostile, MOMENTS), values)
+        assert "'age'" in told
+        assert "clipped" in told
+
+    def test_a_column_that_is_only_counted_may_be_rare(self) -> None:
+        values = rows_of(COLUMNS, 100)
+        values[:, 1] = 0
+        values[0, 1] = 1
+        kept(spec_of(COLUMNS, OUTSIDE, MOMENTS), values)
+
+    def test_no_difference_of_two_terms_is_about_few_rows(self) -> None:
+        columns = (AGE, SEX, number("bmi", 10, 60, missing=True))
+        spec = spec_of(columns, {"kind": "moments", "columns": ("age",)}, MOMENTS)
+        values = rows_of(COLUMNS, 100)
+        kept(spec, values)
+        values[:4, 2] = np.nan
+        told = refusal(spec, values)
+        assert "'bmi'" in told
+        assert "'t0'" in told
+        assert "'t1'" in told
+        values[:5, 2] = np.nan
+        kept(spec, values)
+
+    def test_a_column_missing_almost_everywhere_is_refused(self) -> None:
+        columns = (AGE, SEX, number("bmi", 10, 60, missing=True))
+        values = rows_of(COLUMNS, 100)
+        values[8:, 2] = np.nan
+        assert "8 of 100 rows" in refusal(spec_of(columns, MOMENTS), values)
+        values[:, 2] = np.nan
+        kept(spec_of(columns, MOMENTS), values)
+
+    def test_what_is_rare_is_found_in_whatever_batches_it_comes(self) -> None:
+        spec, values = spec_of(COLUMNS, BY_SEX), rows_of(COLUMNS, 40_000)
+        values[:, 1] = 0
+        values[::10_000, 1] = 1
+        with pytest.raises(ConsentError, match="'sex'"):
+            Sums().prepare(spec, plan_of(spec, KEY_BITS, 3), np.array_split(values, 7))
+
+
+class TestKept:
+    def test_without_parameters_no_row_is_kept(self) -> None:
+        spec = spec_of(COLUMNS, MOMENTS)
+        found = kept(spec, rows_of(COLUMNS, 100))
+        assert len(found.to_bytes()) == 8 * spec.values
+        assert found.rows == 100
+
+    @pytest.mark.parametrize("parameters", [0, 2])
+    def test_it_comes_back_from_its_bytes(self, parameters: int) -> None:
+        spec = spec_of(COLUMNS, MOMENTS, parameters=parameters)
+        plan, found = plan_of(spec, KEY_BITS, 3), kept(spec, rows_of(COLUMNS, 100))
+        again = Sums().restored(spec, plan, found.to_bytes())
+        question = [0] * parameters
+        assert again.rows == found.rows == 100
+        assert again.digest() == found.digest()
+        assert Sums().values(plan, again, question) == Sums().values(plan, found, question)
+
+    @pytest.mark.parametrize("parameters", [0, 2])
+    @pytest.mark.parametrize("data", [b"", b"1234567", bytes(8) * 5, b"\xff" * 8 * 21])
+    def test_damaged_bytes_are_refused(self, parameters: int, data: bytes) -> None:
+        spec = spec_of(COLUMNS, MOMENTS, parameters=parameters)
+        with pytest.raises(DataError):
+            Sums().restored(spec, plan_of(spec, KEY_BITS, 3), data)
+
+    def test_the_answer_is_the_sums_packed(self) -> None:
+        spec, values = spec_of(COLUMNS, MOMENTS, OUTSIDE), rows_of(COLUMNS, 100)
+        plan = plan_of(spec, KEY_BITS, 3)
+        sent = Sums().answer(secret().public, plan, kept(spec, values), [])
+        opened = plan.unpack(secret().decrypt(sent), weight=1)
+        assert opened == integers(spec, values)
+        rebuilt = from_integers(spec, plan, opened)
+        assert rebuilt.rows == 100
+        x = np.column_stack([np.ones(100), (np.clip(values[:, 0], 0, 100) - 50) / 50])
+        assert rebuilt["t0"].ravel()[1] == pytest.approx((x.T @ x)[0, 1], abs=1e-6)
+
+    def test_sums_beyond_the_bounds_are_the_mines_own_error(self) -> None:
+        spec = spec_of(COLUMNS, MOMENTS)
+        flat = np.zeros(spec.values)
+        flat[2] = 2.0 * spec.rows_max
+        with pytest.raises(BoundsError, match="term 't0', sum 2"):
+            to_integers(spec, plan_of(spec, KEY_BITS, 3), Totals(spec, flat))
+
+
+class TestInspection:
+    SPEC = spec_of(COLUMNS, MOMENTS, BY_SEX, OUTSIDE)
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.SPEC, plan_of(self.SPEC, KEY_BITS, 3))
+
+    def failed_with(self, place: int, value: int) -> str | None:
+        update = integers(self.SPEC, rows_of(COLUMNS, 100))
+        update[place] = value << self.rules.plan.data_frac
+        return failed(self.rules, update, 100)
+
+    @pytest.mark.parametrize("rows", [10, 100, 99_999])
+    @pytest.mark.parametrize("seed", range(5))
+    def test_an_honest_answer_passes(self, rows: int, seed: int) -> None:
+        assert failed(self.rules, integers(self.SPEC, rows_of(COLUMNS, rows, seed)), rows) is None
+
+    def test_rows_without_a_deviation_pass(self) -> None:
+        values = np.tile(rows_of(COLUMNS, 1), (50, 1))
+        assert failed(self.rules, integers(self.SPEC, values), 50) is None
+
+    def test_each_test_can_fail(self) -> None:
+        assert failed(self.rules, None, 100) == "range"
+        assert failed(self.rules, [0], 100) == "range"
+        assert self.failed_with(1, self.SPEC.rows_max + 1) == "range"
+        assert self.failed_with(0, 101) == "rows"
+        assert self.failed_with(2, -101) == "bound"
+        assert self.failed_with(4, -1) == "sums"  # a sum of squares
+        assert self.failed_with(4, 0) == "sums"  # with products that are not 0
+        assert self.failed_with(self.SPEC.values - 1, -1) == "sums"  # a count
+
+    def test_the_same_integers_are_twins(self) -> None:
+        one, other = (integers(self.SPEC, rows_of(COLUMNS, 50, seed)) for seed in range(2))
+        assert same({"c": one, "a": other, "b": one}) == {"b": "b", "c": "b"}
+
+
+def test_operators_are_told_what_is_summed() -> None:
+    told = Sums().in_words(spec_of(COLUMNS, MOMENTS, parameters=3))
+    assert "age, bmi" in told
+    assert "3 numbers that change" in told
+
+
+def test_an_answer_takes_seconds_only_where_rows_are_asked_again() -> None:
+    spec = spec_of(COLUMNS, MOMENTS)
+    asked = spec_of(COLUMNS, MOMENTS, parameters=2)
+    plan = plan_of(spec, KEY_BITS, 3)
+    assert Sums().seconds(spec, plan) < 0.01 < 100 * Sums().seconds(asked, plan)
+    assert [
+        int(one)
+        for one in Sums().answer(secret().public, plan, kept(asked, rows_of(COLUMNS, 100)), [mpz(0)] * 2)
+    ]
