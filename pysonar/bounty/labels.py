@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pysonar.frames.cells import as_texts, level_text
+from sonar.data.cells import Found
+from sonar.data.coding import Coder
 from sonar.data.schema import MAX_LEVELS, CategoryColumn
 from sonar.errors import ConfigError, DataError
 from sonar.protocol.wording import first_fault
@@ -54,29 +56,16 @@ def label_map(
     texts = _texts(values, field, hidden)
     levels = classes_given(classes) if classes is not None else _found(texts, field)
     column = _column(name, levels)
-    codes = [code_of(column, text) for text in texts]
-    for row, (text, code) in enumerate(zip(texts, codes, strict=True), 1 + hidden):
-        if code is None:
+    coder, codes = Coder(column), list[float]()
+    for row, text in enumerate(texts, 1 + hidden):
+        code = coder.code(text)
+        if isinstance(code, Found) or np.isnan(code):
             told = ", ".join(map(repr, levels[:12])) + ", …" * (len(levels) > 12)
             problem = f"{_where(row, hidden)} has the label {text[:60]!r}; the classes are {told}"
             hint = "correct it, or name all classes: classes = [...]"
             raise DataError(field, problem, hint=hint)
+        codes.append(code)
     return column, np.array(codes, dtype=np.float64)
-
-
-def code_of(column: CategoryColumn, text: str) -> int | None:
-    """Return the place of a label in the vocabulary, None if it is not there.
-
-    Numbers are the same however they are written; so are texts in small and large letters, unless the
-    vocabulary tells them apart.
-    """
-    if text in column.levels:
-        return column.levels.index(text)
-    for same in (_number, str.casefold):
-        looks = [same(level) for level in column.levels]
-        if (look := same(text)) is not None and looks.count(look) == 1:
-            return looks.index(look)
-    return None
 
 
 def values_of(levels: Sequence[str]) -> NDArray[Any]:
