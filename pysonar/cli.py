@@ -233,7 +233,8 @@ def predict(
     probability: Annotated[
         bool,
         typer.Option(
-            "--probability", help="For classes: the probability of label 1, not the likelier label."
+            "--probability",
+            help="For classes: the probability of the last of two, or of each of more, not the likeliest.",
         ),
     ] = False,
     home: HomeOption = None,
@@ -257,7 +258,14 @@ def predict(
         print_json(Predicted(list(model.targets), model.loss, dict(model.figures), predictions))
     else:
         rows = (row if isinstance(row, list) else [row] for row in predictions)
-        typer.echo("\n".join(",".join(map(repr, row)) for row in rows))
+        typer.echo("\n".join(",".join(map(_said, row)) for row in rows))
+
+
+def _said(value: object) -> str:
+    """Return a prediction: a number with all its digits, or a label as mines' files have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else repr(value)
 
 
 def _confirm() -> None:

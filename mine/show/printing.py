@@ -270,6 +270,7 @@ def print_added(dataset: DataSet) -> None:
 
 
 def print_left_out(dataset: DataSet) -> None:
-    """Print which columns of its source a data set does not have, and why."""
+    """Print which columns of its source serve only bounties that say what they mean, and which none."""
     for column, why in dataset.left_out.items():
-        print(printable(f"left out: column {column!r} ({why})"))
+        told = "for bounties that declare it" if column in dataset.declarable else "left out"
+        print(printable(f"{told}: column {column!r} ({why})"))

@@ -41,12 +41,15 @@ class Explained:
 
 @document
 class Predicted:
-    """Predictions of the best model so far, row by row; of several targets a list in each row."""
+    """Predictions of the best model so far, row by row. Labels are as the holdout had them.
+
+    Of several targets, and of several classes' probabilities, there is a list in each row.
+    """
 
     targets: list[str]
     loss: Integer
     figures: dict[str, float]
-    predictions: list[float] | list[list[float]]
+    predictions: list[float] | list[list[float]] | list[int] | list[bool] | list[str]
 
 
 @document

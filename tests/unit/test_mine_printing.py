@@ -118,6 +118,7 @@ def test_status_fits_and_says_what_was_told(columns: int, capsys: pytest.Capture
         ["a"],
         1,
         left_out={"remark": "words"},
+        declarable=["remark"],
         used=7,
         max_rounds=100,
     )

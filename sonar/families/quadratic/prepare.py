@@ -134,6 +134,7 @@ def mapped_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
     """
     x, y = columns_of(spec, batch)
     phi = spec.transform(x)
+    y = spec.learned(y)
     for target, column in zip(spec.targets, y.T, strict=True):
         LOSSES[spec.loss].check(target.name, column)
     return phi, np.column_stack([mapped(*pair) for pair in zip(spec.targets, y.T, strict=True)])
