@@ -100,7 +100,9 @@ class QuadraticEstimator(BaseEstimator):  # type: ignore[misc]
         from pysonar.api import Session as Kind
 
         with said_as_scikit_learn_does():
-            require_type(session, Kind, "session", "give session=pysonar.connect()")
+            if not isinstance(session, Kind):
+                problem = f"is of the type {type(session).__name__!r}"
+                raise ConfigError("session", problem, hint="give session=pysonar.connect()")
             target = target_of(holdout_y, target)
             for field in ("feature_map", "optimiser", "rounds"):
                 if field in settings:
@@ -109,7 +111,7 @@ class QuadraticEstimator(BaseEstimator):  # type: ignore[misc]
             bounty = self._bounty(holdout_X, holdout_y, target, features, {"name": name, **settings})
         campaign = session.campaign(bounty)
         self.campaign_: Campaign = campaign
-        self._adopt(campaign.fit())
+        self._adopt_network(campaign.fit())
         self.n_iter_ = len(campaign.history())
         return self
 
@@ -117,6 +119,14 @@ class QuadraticEstimator(BaseEstimator):  # type: ignore[misc]
         self, x: Any, y: Any, target: str, features: Sequence[str] | None, fields: dict[str, Any]
     ) -> Any:
         raise NotImplementedError
+
+    def _asked(self, loss: str) -> dict[str, Any]:
+        """Return the fields of a bounty that are parameters here. Raises ConfigError."""
+        settings = self._settings(loss=loss)
+        return {name: getattr(settings, name) for name in ("loss", "feature_map", "optimiser", "rounds")}
+
+    def _adopt_network(self, model: LinearModel) -> None:
+        self._adopt(model)
 
     def _adopt(self, model: LinearModel) -> None:
         """Take a model, whose features are some of the columns that were seen."""
@@ -130,7 +140,7 @@ class QuadraticEstimator(BaseEstimator):  # type: ignore[misc]
     def _tell_coefficients(self) -> None:
         """Set `coef_` and `intercept_`: by how much the model moves per unit of a column, in its range."""
         slopes = np.array([slope.per_unit for slope in self.model_.slopes.values()])
-        by_output = slopes.reshape(len(self.model_.targets), -1)
+        by_output = slopes.reshape(self.model_.spec.outputs, -1)
         linear = isinstance(self.model_.spec.stages[-1], Standard) and len(self.model_.spec.stages) == 1
         width = len(self._names) if linear else by_output.shape[1] - 1
         coefficients = np.zeros((len(by_output), width))
@@ -179,3 +189,8 @@ def target_of(y: Any, target: str | None) -> str:
         hint = 'mines look their column up by it: target="progression"'
         raise ConfigError("target", "is not named", hint=hint)
     return found
+
+
+def unlike(names: Sequence[str], name: str) -> str:
+    """Return a name that none of `names` is: `name`, or with lines below it."""
+    return name if name not in names else unlike(names, f"{name}_")

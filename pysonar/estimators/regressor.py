@@ -18,6 +18,7 @@ from pysonar.estimators.base import (
     names_of,
     refuse_what_is_no_number,
     said_as_scikit_learn_does,
+    unlike,
     usable_columns,
 )
 from pysonar.estimators.inprocess import fitted
@@ -72,7 +73,7 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
             settings = self._settings(loss="squared")
             self._names, used = names_of(self), usable_columns(x)
             features = tuple(self._names[place] for place in used)
-            targets = tuple(_unlike(features, f"y{place}") for place in range(wanted.shape[1]))
+            targets = tuple(unlike(features, f"y{place}") for place in range(wanted.shape[1]))
             held_out = HeldOut(features, targets, np.column_stack([x[:, used], wanted]))
             model, self.n_iter_ = fitted(settings, held_out, self.mines)
             self._adopt(model)
@@ -100,22 +101,8 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
     ) -> Bounty:
         rows, wanted = self._taken(x, y)
         self._names, self._wide = names_of(self, features), False
-        feature_map = self._settings().feature_map
-        return Bounty.of(
-            rows,
-            wanted.ravel(),
-            target=target,
-            features=self._names,
-            feature_map=feature_map,
-            optimiser=self._settings().optimiser,
-            rounds=self.rounds,
-            **fields,
-        )
+        asked = self._asked("squared")
+        return Bounty.of(rows, wanted.ravel(), target=target, features=self._names, **asked, **fields)
 
     def _shaped(self, coefficients: Matrix, intercepts: Matrix) -> tuple[Any, Any]:
         return (coefficients, intercepts) if self._wide else (coefficients[0], float(intercepts[0]))
-
-
-def _unlike(names: Sequence[str], name: str) -> str:
-    """Return a name that none of `names` is."""
-    return name if name not in names else _unlike(names, f"{name}_")

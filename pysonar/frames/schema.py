@@ -117,7 +117,7 @@ def columns_of(
 
 
 def columns_of_all(tables: Sequence[Any]) -> Columns:
-    """Return the columns of several tables of the same columns, as `columns_of` one that has all of their rows.
+    """Return the columns that several tables have in common, as `columns_of` a table of all of their rows.
 
     Raises DataError naming the column.
     """
@@ -126,7 +126,7 @@ def columns_of_all(tables: Sequence[Any]) -> Columns:
     pooled: dict[str, Any] = {}
     for name in wanted:
         field, parts = f"column {name!r}", [cells[name] for cells in each]
-        if any([holds_texts(part, field) for part in parts]):
+        if any(holds_texts(part, field) for part in parts):
             pooled[name] = [text for part in parts for text in as_texts(part, field)]
         else:
             pooled[name] = np.concatenate([as_numbers(part, field) for part in parts])

@@ -94,6 +94,11 @@ class LinearModel:
         return self.spec.labels.levels if self.spec.labels is not None else ()
 
     @property
+    def predicts_classes(self) -> bool:
+        """Whether it predicts classes, and not amounts."""
+        return bool(self._loss.labels)
+
+    @property
     def classes(self) -> NDArray[Any]:
         """The classes that it tells apart, [classes], as `predict` gives them. Raises ConfigError."""
         if self.spec.labels is not None:

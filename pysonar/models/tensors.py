@@ -30,7 +30,10 @@ def to_safetensors(model: LinearModel) -> bytes:
 
 
 def from_safetensors(data: bytes, name: str) -> LinearModel:
-    """Return the model that `to_safetensors` wrote; errors call it `name`. Raises ConfigError, ClientMissing."""
+    """Return the model that `to_safetensors` wrote; errors call it `name`.
+
+    Raises ConfigError, ClientMissing.
+    """
     _, load = _library()
     try:
         weights = load(data)["weights"]
