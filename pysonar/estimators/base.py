@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pysonar.bounty.settings import Settings, settings_of
@@ -167,6 +169,19 @@ class QuadraticEstimator(BaseEstimator):  # type: ignore[misc]
             refuse_what_is_no_number(x, "X")
         found: Matrix = validate_data(self, x, reset=False, dtype=np.float64, **checks)
         return found[:, self._used]
+
+    def to_sklearn(self) -> Any:
+        """Return a fitted pipeline of scikit-learn's own estimators that predicts the same.
+
+        Raises ConfigError for a map that scikit-learn has no transformer for.
+        """
+        check_is_fitted(self)
+        found = self.model_.to_sklearn()
+        if self._used == list(range(self.n_features_in_)):
+            return found
+        taken = ColumnTransformer([("used", "passthrough", self._used)])
+        taken.fit(np.zeros((1, self.n_features_in_)))
+        return Pipeline([("used", taken), *found.steps])
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the campaign out: it lives in the session's home, and goes on from there."""

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from pysonar.bounty.labels import values_of
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.tables import HeldOut
 from pysonar.estimators.base import (
@@ -23,7 +25,7 @@ from pysonar.estimators.base import (
     usable_columns,
 )
 from pysonar.estimators.inprocess import fitted
-from pysonar.frames.cells import series_of
+from pysonar.frames.cells import level_text, series_of
 from sonar.data.schema import MAX_LEVELS, CategoryColumn
 from sonar.errors import DataError
 
@@ -117,14 +119,24 @@ class SonarClassifier(ClassifierMixin, QuadraticEstimator):  # type: ignore[misc
         return rows, labels
 
     def _labels(self, name: str) -> CategoryColumn:
-        """Return the vocabulary of a fit: classes by their places. Raises DataError."""
+        """Return the vocabulary of a fit: the classes, or if these cannot be published, their places.
+
+        Raises DataError.
+        """
         count = len(self.classes_)
         if not 2 <= count <= MAX_LEVELS:
             hint = "give rows of two classes at least" if count < 2 else "put rare classes together"
             raise DataError(
                 "y", f"has {count} class{'es' * (count > 1)}; 2 to {MAX_LEVELS} are expected", hint=hint
             )
-        return CategoryColumn(name=name, levels=tuple(str(place) for place in range(count)))
+        places = CategoryColumn(name=name, levels=tuple(str(place) for place in range(count)))
+        texts = [level_text(label) for label in self.classes_.tolist()]
+        try:
+            found = CategoryColumn(name=name, levels=tuple(text for text in texts if text is not None))
+        except ValidationError:
+            return places
+        same = np.array_equal(values_of(found.levels), self.classes_)
+        return found if same else places
 
     def _bounty(
         self, x: Any, y: Any, target: str, features: Sequence[str] | None, fields: dict[str, Any]

@@ -11,10 +11,10 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from pysonar.estimators.classifier import SonarClassifier
-from pysonar.estimators.exported import to_sklearn
 from pysonar.estimators.regressor import SonarRegressor
 from pysonar.models.graph import to_onnx
 from pysonar.models.linear import LinearModel
+from pysonar.models.pipeline import to_sklearn
 from pysonar.models.tensors import from_safetensors, to_safetensors
 from sonar.errors import ConfigError
 from sonar.families.quadratic.maps.registry import WISHES
@@ -81,7 +81,7 @@ def test_safetensors_hold_the_whole_model(kind: str, data: str) -> None:
 def test_texts_are_classes_in_every_format() -> None:
     x, y = load_wine(return_X_y=True)
     classifier = SonarClassifier().fit(x, np.array(["a", "b", "ü"])[y])
-    model = classifier.exported_model()
+    model = classifier.model_
     session = onnxruntime.InferenceSession(to_onnx(model), providers=["CPUExecutionProvider"])
     labels = session.run(["labels"], {"X": x})[0]
     assert labels.tolist() == classifier.predict(x).tolist() == to_sklearn(model).predict(x).tolist()

@@ -37,17 +37,20 @@ WITH_AN_EXTRA = {
     "setproctitle": {"sonar/processes/steps.py"},
 }
 """What only an extra installs, and the only modules that may import it."""
-WITH_AN_EXTRA_IN = {"scipy": "pysonar/statistics/", "scikit-learn": "pysonar/estimators/"}
-"""What only an extra installs, and the only folder whose modules may import it; none needs to."""
+WITH_AN_EXTRA_IN: dict[str, tuple[str, ...]] = {
+    "scipy": ("pysonar/statistics/",),
+    "scikit-learn": ("pysonar/estimators/", "pysonar/models/pipeline.py"),
+    "onnx": ("pysonar/models/graph.py",),
+    "safetensors": ("pysonar/models/tensors.py",),
+}
+"""What only an extra installs, and the only folders and modules that may import it; none needs to."""
 LOOKED_FOR = {"sonar/localchain/__init__.py": {"eth", "eth_tester"}}
 """Where modules are looked for and not imported."""
 FOR_OTHERS = {
     "coincurve": "eth-keys takes it for its arithmetic",
     "eth-hash": "eth-utils takes it for keccak",
     "jupyterlab": "what notebooks run in",
-    "onnx": "models as files",
     "pandas": "what notebooks hold tables in",
-    "safetensors": "models as files",
     "scipy": "p-values of statistics",
 }
 """What is asked for and not imported, and why."""
