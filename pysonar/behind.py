@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from eth_account.signers.local import LocalAccount
 
+from pysonar.bounty.base import AnyBounty
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.audit import Packets, audit_spec
 from pysonar.campaign.opening import cover_in, job_of
@@ -43,18 +44,26 @@ def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> P
     )
 
 
-def holder_behind(bounty: Bounty, keys: Key | Keyring, panel: Panel, market: Market) -> VeiledHolder:
+def holder_behind(bounty: AnyBounty, keys: Key | Keyring, panel: Panel, market: Market) -> VeiledHolder:
     """Return the holder of a bounty with capsules."""
     asked = bounty.settings.capsules
     if asked is None:
         raise LocalProtocolError("the bounty has no capsules")
-    audit = audit_spec(bounty) if asked.audited else None
+    audit = audit_spec(judged(bounty)) if asked.audited else None
     wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
     return VeiledHolder(keys, panel, Place(market.chain_id, market.address), wanted)
 
 
+def judged(bounty: AnyBounty) -> Bounty:
+    """Return a bounty whose model is judged by held-out rows, which auditors repeat. Raises ConfigError."""
+    if not isinstance(bounty, Bounty):
+        problem = "is true, and of a statistic there is nothing to recompute: it pays fees alone"
+        raise ConfigError("capsules.audit", problem, hint="leave it out")
+    return bounty
+
+
 def audited_by(
-    bounty: Bounty,
+    bounty: AnyBounty,
     holder: VeiledHolder,
     panel: Panel,
     market: Market,
@@ -74,7 +83,7 @@ def audited_by(
 
     def packets() -> Packets:
         job = job_of(records.get(Posting), bounty, market, scientist)
-        return Packets(store.get, holder, records, bounty, job)
+        return Packets(store.get, holder, records, judged(bounty), job)
 
     place = Place(market.chain_id, market.address)
     return CapsuleSignatures(panel, place, auditors, packets, progress)

@@ -29,6 +29,7 @@ from sonar.telling.terminal import (
 )
 
 if TYPE_CHECKING:
+    from pysonar.bounty.base import AnyBounty
     from pysonar.bounty.request import Bounty
     from pysonar.wiring import Scientist
 
@@ -164,7 +165,7 @@ def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
     return password
 
 
-def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bool) -> None:
+def _see_through(scientist: Scientist, asked: AnyBounty, password: str, as_json: bool) -> None:
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
     from pysonar.show.views import print_result
 
@@ -184,7 +185,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
         scientist.progress.note(told)
     if not as_json:
         print_result(campaign.summary())
-    _ = campaign.model  # raises if there is no model, after the rest was shown
+    _ = campaign.found()  # raises if there is nothing, after the rest was shown
 
 
 @app.command()

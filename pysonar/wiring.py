@@ -25,7 +25,7 @@ from sonar.wiring import Party, voice
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from pysonar.bounty.request import Bounty
+    from pysonar.bounty.base import AnyBounty
     from pysonar.bounty.shelf import Shelf
     from pysonar.campaign.lifecycle import Campaign
     from pysonar.campaign.signing import Signing
@@ -67,7 +67,7 @@ class Scientist(Party):
         if not self.posted(name):
             self.shelf.drop(name)
 
-    def started(self, name: str = "") -> Bounty:
+    def started(self, name: str = "") -> AnyBounty:
         """Return a bounty that was started here; without a name, the only one.
 
         Raises ConfigError.
@@ -89,14 +89,19 @@ class Scientist(Party):
         copy; EnvironmentFault if nothing was trained.
         """
         from pysonar.campaign.history import check_age
-        from pysonar.campaign.standing import model_of
+        from pysonar.campaign.standing import found_in
+        from pysonar.models.linear import LinearModel
 
         asked = self.started(name)
         records = Records(self.journal, asked.settings.name)
         if not records.finished():
             raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
         check_age(records, lambda: self.market)
-        return model_of(records, asked)
+        found = found_in(records, asked)
+        if not isinstance(found, LinearModel):
+            problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
+            raise UsageError(problem, hint="`pysonar result` shows what it has found")
+        return found
 
     @property
     def keys(self) -> Path:
@@ -127,7 +132,7 @@ class Scientist(Party):
         key.save(path, password, dev=self.network.dev)
         return key
 
-    def key(self, bounty: Bounty, password: str) -> Key:
+    def key(self, bounty: AnyBounty, password: str) -> Key:
         """Return the key that the bounty is posted with, made if it has none. Raises KeyFileError,
         ConfigError.
         """
@@ -166,7 +171,7 @@ class Scientist(Party):
             raise KeyFileError(problem, hint="restore the key and its ledger from your copy of them")
         return found
 
-    def keyring(self, bounty: Bounty, password: str) -> Keyring:
+    def keyring(self, bounty: AnyBounty, password: str) -> Keyring:
         """Return all keys of a bounty, of which the first is made if it has none. Raises as `key`."""
         from pysonar.keys.base import Keyring
         from pysonar.keys.keyfile import files_of
@@ -174,7 +179,7 @@ class Scientist(Party):
         name, folder = bounty.settings.name, self.keys
         return Keyring(self.key(bounty, password), lambda: files_of(folder, name), password)
 
-    def warn_of_window(self, bounty: Bounty) -> None:
+    def warn_of_window(self, bounty: AnyBounty) -> None:
         """Tell if the settle window of a bounty that is not posted is short for this network's chain."""
         from pysonar.campaign.opening import short_window
 
@@ -185,7 +190,7 @@ class Scientist(Party):
                 if told:
                     self.progress.note(told)
 
-    def campaign(self, bounty: Bounty, password: str, *, patience_s: float = 0.0) -> Campaign:
+    def campaign(self, bounty: AnyBounty, password: str, *, patience_s: float = 0.0) -> Campaign:
         """Return the campaign of a bounty, new or resumed.
 
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
@@ -224,7 +229,7 @@ class Scientist(Party):
             confirmations=self.network.confirmations,
         )
 
-    def _holding(self, bounty: Bounty, keys: Keyring, account: LocalAccount) -> tuple[KeyHolder, Signing]:
+    def _holding(self, bounty: AnyBounty, keys: Keyring, account: LocalAccount) -> tuple[KeyHolder, Signing]:
         """The key's holder, and who is asked for a settler's signatures: with capsules or without."""
         from pysonar.campaign.signing import SignatureFiles
 

@@ -15,8 +15,9 @@ from pysonar.keys.ledger import Revealed
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, same
+from sonar.families.quadratic.inspection import ROUND_ONLY, Rules, inspect, same
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.target import Target
 from sonar.manifests.model import CoverSpec, KeyManifest, ModelManifest, PaillierCover, PlanSpec

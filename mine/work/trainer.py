@@ -31,11 +31,11 @@ from mine.work.veil import Site
 from sonar.cores import cores_allowed, in_processes
 from sonar.data.names import missing_column, plain_name, plain_names, spelled, twice
 from sonar.errors import ConsentError, DataError, ManifestError
-from sonar.families.base import Prepared
+from sonar.families import question
+from sonar.families.base import Matrix, Prepared
 from sonar.families.registry import AnyFamily, family_of
 from sonar.home.folder import PrivateFolder
 from sonar.manifests.model import FROZEN, AllowList, KeyManifest, ModelManifest
-from sonar.paillier.affine import estimated_s
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
@@ -69,7 +69,7 @@ class Task:
     @property
     def seconds(self) -> float:
         """About how long an update takes on one core."""
-        return estimated_s(self.plan)
+        return self.family.seconds(self.model.family, self.plan)
 
     @property
     def family(self) -> AnyFamily:
@@ -121,6 +121,10 @@ class Task:
         """The columns that a data set must have: the features, then the targets."""
         return self.family.columns(self.model.family)
 
+    def rows(self, dataset: DataSet) -> Iterable[Matrix]:
+        """Yield a data set's rows as the family takes them. Raises DataError."""
+        return self.family.read(self.model.family, dataset)
+
 
 def read_task(
     site: Site, store: Store, bounty: BountyState, model_digest: Digest, key_digest: Digest, policy: Policy
@@ -133,15 +137,17 @@ def read_task(
     if model.key.digest != key_digest:
         raise ManifestError("model.key", "is not the key that the bounty was posted with", hint=_REPORT)
     veil.check_cover(model.cover, site, policy)
+    family, spec = family_of(model.family), model.family
     consent.check_model(
-        weights=model.plan.weights,
+        values=model.plan.weights,
+        visible=family.visible,
         key_bits=model.plan.key_bits,
-        blob_bytes=model.plan.weights * (model.plan.key_bits // 4),
+        blob_bytes=family.numbers(spec) * (8 if family.visible else model.plan.key_bits // 4),
         policy=policy,
     )
     plan = model.slot_plan
-    consent.check_work(estimated_s(plan), bounty.terms, policy)
-    family_of(model.family).check_noise(model.family, plan)
+    consent.check_work(family.seconds(spec, plan), bounty.terms, policy)
+    family.check_noise(spec, plan)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(
@@ -243,10 +249,14 @@ def check_frozen(task: Task, model: ModelManifest) -> None:
             )
 
 
-def read_weights(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
-    """Fetch a round's encrypted weights, and check each. `task` is of the round."""
-    size = task.plan.weights * task.key.ciphertext_bytes
-    return task.key.decode_blob(joined(model.blobs, size, store.get), task.plan.weights)
+def read_question(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
+    """Fetch what a round asks about, and check each number. `task` is of the round.
+
+    Raises ManifestError, CiphertextError, BlobNotFound, StoreUnavailable.
+    """
+    spec = task.model.family
+    blob = joined(model.blobs, question.bytes_of(task.family, spec, task.key), store.get)
+    return question.read_question(task.family, spec, task.key, blob)
 
 
 def prepare(task: Task, dataset: DataSet) -> Prepared:
@@ -256,7 +266,7 @@ def prepare(task: Task, dataset: DataSet) -> Prepared:
     """
     spec = task.model.family
     task.family.check_rows(spec, dataset.rows)
-    prepared: Prepared = task.family.prepare(spec, task.plan, dataset.batches(task.columns))
+    prepared: Prepared = task.family.prepare(spec, task.plan, task.rows(dataset))
     return prepared
 
 
@@ -265,7 +275,7 @@ def try_out(task: Task, dataset: DataSet) -> None:
     if task.price is None:
         prepare(task, dataset)
     else:
-        task.family.sums(task.model.family, dataset.batches(task.columns))
+        task.family.sums(task.model.family, task.rows(dataset))
 
 
 def restored(task: Task, data: bytes) -> Prepared:
@@ -284,13 +294,15 @@ def check_map(prepared: Prepared, recorded: str) -> None:
         )
 
 
-def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) -> list[mpz]:
-    """Return the answer to encrypted weights, re-randomised; a long product over the cores allowed.
+def make_update(task: Task, prepared: Prepared, asked: list[mpz], pool: Pool, dataset: DataSet) -> list[mpz]:
+    """Return the answer to a question, re-randomised; a long product over the cores allowed.
 
-    Raises CiphertextError, BoundsError, ConfigError.
+    Raises CiphertextError, BoundsError, ConfigError; DataError if the data must be read and have changed.
     """
-    parts = cores_allowed() if task.seconds >= LONG_S else 1
-    update = task.family.answer(task.key, task.plan, prepared, weights, parts=parts, run=in_processes)
+    parts, rows = cores_allowed() if task.seconds >= LONG_S else 1, lambda: task.rows(dataset)
+    update = task.family.answer(
+        task.key, task.plan, prepared, asked, rows=rows, parts=parts, run=in_processes
+    )
     blindings = pool.take(task.key, len(update))
     return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
 

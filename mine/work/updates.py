@@ -72,7 +72,7 @@ class Updates:
                 self._progress.note(
                     f"round {bounty.round} is under another key of the scientist's; it is sound"
                 )
-            weights = trainer.read_weights(self._store, task, model)
+            asked = trainer.read_question(self._store, task, model)
         self._privacy.check_round(joined.dataset, task.price, *_round_of(turn))
         mapped = self._map(joined, task)
         self._asked[joined.bounty] = bounty.model_digest
@@ -84,7 +84,7 @@ class Updates:
             told = f"the update of round {bounty.round} to be made, about {task.seconds:.0f} s"
             self._progress.waiting(told)
         with self._progress.timed("train", bounty.round):
-            update, veil = trainer.make_update(task, mapped, weights, self._workshop.pool), None
+            update, veil = trainer.make_update(task, mapped, asked, self._workshop.pool, joined.dataset), None
             if seeds is not None:
                 update, veil = veiled(task.key, task.plan, update, seeds, bounty.model_digest, bounty.round)
         links = self._workshop.drafts.put_blob(task.key.encode_blob(update))

@@ -20,12 +20,12 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
 from sonar.chain.sending.queue import BURIED_BLOCKS
 from sonar.errors import BlobNotFound, KeyFileError, MemoryShort
-from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Digest, digest_of, hex32
 from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status, deadlines_of
+from sonar.settling.shares import shares_of
 from sonar.settling.verdict import Verdict
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting
@@ -171,7 +171,7 @@ class Settling:
                 f"{len(verdict.accepted)} mines share its fees"
             )
         with timed(n, "encrypt"):
-            last = n == self._means.bounty.settings.rounds
+            last = n == self._means.bounty.terms.rounds
             if outcome.sums and not last and self._records.get(Publication, n) is None:
                 self._turn(n + 1)
             publication = self.rounds.prepare(n, self._model_manifest(n), state.best_loss)

@@ -14,6 +14,7 @@ import math
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,7 @@ from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import UpdateOutOfRange
-from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.inspection import Opened, inspect, same
+from sonar.families.opened import Opened
 from sonar.manifests.model import CoverSpec, PaillierCover
 from sonar.paillier.cohort import aggregate_digest, grouped, weights_of
 from sonar.paillier.slots import SlotPlan
@@ -50,24 +50,26 @@ class LocalHolder(BaseHolder):
         round: int,
         weights_int: Sequence[int],
         updates: Sequence[MineUpdate],
-        reference: Reference | None = None,
+        reference: Any | None = None,
         reveals: Mapping[str, bytes] | None = None,
     ) -> dict[str, str | None]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
         page = self._opened(job, round, weights_int, updates)
-        return self._answers(job, page, updates, lambda: self._judged(job, page, reference))
+        rows = {one.mine: one.rows for one in updates}
+        return self._answers(job, page, updates, lambda: self._judged(job, page, rows, reference))
 
-    def _judged(self, job: Job, page: Page, reference: Reference | None) -> Judged:
+    def _judged(self, job: Job, page: Page, rows: Mapping[str, int], reference: Any | None) -> Judged:
         left_out = self._failed_for_good(job, page.round)
         values = {mine: page.row(mine) for mine in page.names}
         now = Opened(
             page.weights,
             {mine: None if row is None else tuple(row.tolist()) for mine, row in values.items()},
+            rows,
         )
         past, rules = self._remembered(job).before(page.round), job.rules(self.least(job))
-        failed = inspect(rules, past, now, lambda mine: mine not in left_out, reference)
-        return failed, lambda holding: same(rules, now, holding, reference)
+        failed = job.family.inspect(rules, past, now, lambda mine: mine not in left_out, reference)
+        return failed, lambda holding: job.family.same(rules, now, holding, reference)
 
     def choose(
         self,

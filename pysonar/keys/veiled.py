@@ -13,6 +13,7 @@ What the bounty's capsules do not tell, nobody can get from this class or from s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gmpy2 import mpz
 
@@ -38,7 +39,6 @@ from sonar.errors import (
     UpdateOutOfRange,
     UsageError,
 )
-from sonar.families.quadratic.comparison import Reference
 from sonar.families.registry import family_of
 from sonar.families.veiled import Asked, Sent
 from sonar.manifests.capsule import SumRequest
@@ -125,7 +125,7 @@ class VeiledHolder(BaseHolder):
         round: int,
         weights_int: Sequence[int],
         updates: Sequence[MineUpdate],
-        reference: Reference | None = None,
+        reference: Any | None = None,
         reveals: Mapping[str, bytes] | None = None,
     ) -> dict[str, str | None]:
         """See `KeyHolder`."""
@@ -139,7 +139,7 @@ class VeiledHolder(BaseHolder):
         return told
 
     def _judged(
-        self, job: Job, page: Page, rows: Mapping[str, int], reference: Reference | None, lots: Lots
+        self, job: Job, page: Page, rows: Mapping[str, int], reference: Any | None, lots: Lots
     ) -> Judged:
         gone = self._failed_for_good(job, page.round).keys()
         pages = [*self._archive.pages(job.bounty, 1, page.round), page]

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from sonar.errors import UsageError
 from sonar.families.registry import FamilySpec
-from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
+from sonar.paillier.slots import MAX_VALUES, VEIL_FREE_BITS, SlotPlan
 from sonar.protocol import allowlist, codec
 from sonar.protocol.ids import Address, Digest
 from sonar.protocol.record import (
@@ -45,7 +45,7 @@ class PlanSpec(Record):
     """
 
     key_bits: Annotated[int, Field(ge=64, le=16_384)]
-    weights: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
+    weights: Annotated[int, Field(ge=1, le=MAX_VALUES)]
     outputs: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
     weight_frac: Annotated[int, Field(ge=0, le=64)]
     data_frac: Annotated[int, Field(ge=0, le=64)]
@@ -136,10 +136,11 @@ CoverSpec = Annotated[PaillierCover | VeilCover, Field(discriminator="kind")]
 class ModelManifest(Manifest):
     """A model at one round: `round` trains on it.
 
-    `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the encrypted
-    weights, `plan.weights` ciphertexts under `key`, and so are the round's answers. `zero_start`: the first
-    round's weights are the null model's, zero but for a mark in the biases. `holdout` commits the scientist
-    to the rows that judge it (`commitment`).
+    `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the round's
+    question (`sonar.families.question`): the encrypted weights, `plan.weights` ciphertexts under `key`, or
+    the numbers that everybody sees. The answers are under `key` too. `zero_start`: the first round's weights
+    are the null model's, zero but for a mark in the biases. `holdout` commits the scientist to the rows that
+    judge it (`commitment`), which may be none.
     `allow_list` is there if the bounty's terms have an allow-root, and names its members.
     """
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pysonar.keys.key import Secret
 from sonar.errors import ConsentError, DataError
 from sonar.families.base import Family
-from sonar.families.quadratic.design import Design, Wish
+from sonar.families.opened import Opened, Rounds
+from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.family import Quadratic
-from sonar.families.quadratic.inspection import Opened, Rounds, inspect
+from sonar.families.quadratic.inspection import inspect
 from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.registry import AnyFamily, family_of
@@ -226,7 +227,7 @@ class TestQuadratic(FamilyContract):
         return quadratic_job(1)
 
     def test_it_fits_the_port(self) -> None:
-        port: Family[Any, Any, Wish, Design, Any, Any, Any, Any, Any] = Quadratic()
+        port: Family[Any, Any, Any, Any, Design, Any, Any, Any] = Quadratic()
         assert port.columns(quadratic_job(1).design.spec) == ("a", "b", "c", "y0")
 
 

@@ -166,7 +166,7 @@ class HonestMine:
         return masked, Veil(nonce=nonce, seeds=hashes, wraps=wraps, envelopes=sealed)
 
     def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:
-        if model.family.noise is not None:
+        if family_of(model.family).price(model.family) is not None:
             return released_map(self.index, self.world.shards, model.family, plan)
         return shard_map(self.index, self.world.shards, model.family, plan.data_frac)
 
