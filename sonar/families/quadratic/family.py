@@ -41,8 +41,8 @@ class Quadratic(VeiledQuadratic):
         return estimated_s(plan)
 
     def read(self, spec: QuadraticSpec, rows: Rows) -> Iterable[Matrix]:
-        """Return the numbers of the columns."""
-        return rows.batches(spec.columns)
+        """Return the numbers of the columns; a column of labels as codes."""
+        return rows.batches(spec.columns) if spec.labels is None else rows.coded(spec.row_schema)
 
     def columns(self, spec: QuadraticSpec) -> tuple[str, ...]:
         """Return the features, then the targets."""
