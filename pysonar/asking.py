@@ -17,8 +17,8 @@ from functools import cache
 from inspect import Parameter, Signature, cleandoc
 from typing import Any
 
+from pysonar.bounty.kinds.fields import StudySettings, statistic_of
 from pysonar.bounty.study import Study
-from pysonar.bounty.studysettings import StudySettings, statistic_of
 from pysonar.frames.coding import coded
 from pysonar.frames.named import is_frame
 from pysonar.frames.schema import Columns, columns_given, columns_of_all
