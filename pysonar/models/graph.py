@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.models.linear import LinearModel
+from pysonar.models.base import Portable
 from sonar.data.fixed import floats, from_q32
 from sonar.errors import ClientMissing, ConfigError
 from sonar.families.quadratic.losses.base import Matrix
@@ -93,7 +93,7 @@ WRITERS: Mapping[type[BaseStage], Callable[[Graph, Any, str, int], str]] = {
 """How a stage of a feature map becomes nodes: of its input's name and width, the name of its output."""
 
 
-def to_onnx(model: LinearModel) -> bytes:
+def to_onnx(model: Portable) -> bytes:
     """Return a model as an ONNX file. Raises ConfigError for a map that has no nodes, ClientMissing."""
     try:
         from onnx import TensorProto, helper
@@ -129,7 +129,7 @@ def _mapped(graph: Graph, stages: Sequence[BaseStage], width: int) -> str:
     return x
 
 
-def _outputs(graph: Graph, model: LinearModel, phi: str) -> list[Any]:
+def _outputs(graph: Graph, model: Portable, phi: str) -> list[Any]:
     from onnx import TensorProto, helper
 
     offset, factor = head_of(model)
@@ -154,13 +154,13 @@ def _outputs(graph: Graph, model: LinearModel, phi: str) -> list[Any]:
     ]
 
 
-def labels_of(model: LinearModel) -> NDArray[Any]:
+def labels_of(model: Portable) -> NDArray[Any]:
     """Return a model's classes as arrays for other programs: texts as objects."""
     classes = np.asarray(model.classes)
     return classes.astype(object) if classes.dtype.kind in "US" else classes
 
 
-def head_of(model: LinearModel) -> tuple[Matrix, Matrix]:
+def head_of(model: Portable) -> tuple[Matrix, Matrix]:
     """Return what is added to phi w, and what it is times, each float64[outputs]."""
     targets = model.spec.targets
     if not model.predicts_classes:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from pysonar.bounty.labels import label_map, values_of
 from pysonar.frames.named import cells_of, columns_of, is_frame, targets_in
 from pysonar.given import require_type
+from pysonar.models.exports import Exports
 from sonar.data.frame import columns_in, numbers, require_finite, stacked
 from sonar.data.schema import CategoryColumn
 from sonar.data.table import MAX_CSV_BYTES, parse_csv
-from sonar.errors import ClientMissing, ConfigError, DataError, ManifestError, UsageError
+from sonar.errors import ConfigError, DataError, ManifestError, UsageError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.base import Loss
@@ -41,7 +42,7 @@ _MAX_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearModel:
+class LinearModel(Exports):
     """What a column is predicted to be: a published map of the features, times weights.
 
     `weights` float64[spec.weights], output by output, the bias last in each. `loss` on the holdout is in
@@ -92,11 +93,6 @@ class LinearModel:
     def levels_known(self) -> tuple[str, ...]:
         """The classes that it tells apart, as its bounty published them; none without a label map."""
         return self.spec.labels.levels if self.spec.labels is not None else ()
-
-    @property
-    def predicts_classes(self) -> bool:
-        """Whether it predicts classes, and not amounts."""
-        return bool(self._loss.labels)
 
     @property
     def classes(self) -> NDArray[Any]:
@@ -294,47 +290,6 @@ class LinearModel:
         if not np.isfinite(numbers).all():
             raise ConfigError(name, "has a weight or figure that is not finite")
         return cls(spec, weights, loss, figures, levels)
-
-    def to_sklearn(self) -> Any:
-        """Return a fitted pipeline of scikit-learn's own estimators that predicts the same.
-
-        It takes float64[n, features], in the order of `features`. Raises ConfigError for a map that
-        scikit-learn has no transformer for; ClientMissing.
-        """
-        try:
-            from pysonar.models.pipeline import to_sklearn
-        except ImportError as error:
-            hint = "pip install 'sonar-network-scientist[sklearn]'"
-            raise ClientMissing("a pipeline needs the package scikit-learn", hint=hint) from error
-        return to_sklearn(self)
-
-    def to_onnx(self, path: Path | str) -> None:
-        """Write the model as an ONNX file: see `pysonar.models.graph`.
-
-        Raises ConfigError for a map that has no nodes there; ClientMissing, KeyFileError.
-        """
-        from pysonar.models.graph import to_onnx
-
-        require_type(path, Path | str, "path", 'name a file: model.to_onnx("model.onnx")')
-        write_private(expanded(path, "onnx"), to_onnx(self))
-
-    def to_safetensors(self, path: Path | str) -> None:
-        """Write the model as a safetensors file, which `from_safetensors` reads.
-
-        Raises ClientMissing, KeyFileError.
-        """
-        from pysonar.models.tensors import to_safetensors
-
-        require_type(path, Path | str, "path", 'name a file: model.to_safetensors("model.safetensors")')
-        write_private(expanded(path, "safetensors"), to_safetensors(self))
-
-    @classmethod
-    def from_safetensors(cls, path: Path | str) -> LinearModel:
-        """Read what `to_safetensors` wrote. Raises ConfigError, ClientMissing."""
-        from pysonar.models.tensors import from_safetensors
-
-        require_type(path, Path | str, "path", 'name a file: "model.safetensors"')
-        return from_safetensors(read_bytes(path, "safetensors", _MAX_BYTES), str(path))
 
     def save(self, path: Path | str) -> None:
         """Write the model as JSON, whole or not at all, readable only by its owner. Raises KeyFileError."""

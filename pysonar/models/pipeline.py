@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
 from pysonar.models.graph import head_of
-from pysonar.models.linear import LinearModel
+from pysonar.models.base import Portable
 from sonar.data.fixed import floats, from_q32
 from sonar.errors import ConfigError
 from sonar.families.quadratic.maps.base import BaseStage
@@ -25,7 +25,7 @@ from sonar.families.quadratic.spec import by_output
 Steps = list[tuple[str, Any]]
 
 
-def to_sklearn(model: LinearModel) -> Pipeline:
+def to_sklearn(model: Portable) -> Pipeline:
     """Return a pipeline that predicts what the model does, from float64[rows, features] in its order.
 
     It ends with a LinearRegression, or a LogisticRegression whose `classes_` are the model's. Raises
@@ -81,7 +81,7 @@ MAKERS: Mapping[type[BaseStage], Callable[[Any, int], Steps]] = {
 """How a stage of a feature map becomes fitted transformers, of the width that it takes."""
 
 
-def _last(model: LinearModel, width: int) -> LinearRegression | LogisticRegression:
+def _last(model: Portable, width: int) -> LinearRegression | LogisticRegression:
     offset, factor = head_of(model)
     weights = by_output(model.spec, model.weights) * factor
     last = LogisticRegression() if model.predicts_classes else LinearRegression()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysonar.models.linear import LinearModel
+from pysonar.models.base import Portable
 from sonar.errors import ClientMissing, ConfigError
 from sonar.families.quadratic.spec import by_output
 
@@ -15,10 +15,10 @@ _INSTALL = "pip install 'sonar-network-scientist[safetensors]'"
 _WRITTEN = "give a file that `pysonar export --safetensors` wrote"
 
 
-def to_safetensors(model: LinearModel) -> bytes:
+def to_safetensors(model: Portable) -> bytes:
     """Return a model as a safetensors file: `weights` float64[outputs, width], the bias last in each.
 
-    The metadata has `sonar`: the model as `LinearModel.to_bytes` writes it, without the weights. Raises
+    The metadata has `sonar`: the model as `to_bytes` writes it, without the weights. Raises
     ClientMissing.
     """
     save, _ = _library()
@@ -29,8 +29,8 @@ def to_safetensors(model: LinearModel) -> bytes:
     return data
 
 
-def from_safetensors(data: bytes, name: str) -> LinearModel:
-    """Return the model that `to_safetensors` wrote; errors call it `name`.
+def told_in(data: bytes, name: str) -> bytes:
+    """Return as `to_bytes` does the model that `to_safetensors` wrote; errors call it `name`.
 
     Raises ConfigError, ClientMissing.
     """
@@ -40,11 +40,10 @@ def from_safetensors(data: bytes, name: str) -> LinearModel:
         size = int.from_bytes(data[:8], "little")
         document = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["sonar"])
         document["weights"] = np.asarray(weights, dtype=np.float64).ravel().tolist()
-        again = json.dumps(document).encode()
+        return json.dumps(document).encode()
     except Exception as error:  # the library and what is inside may raise anything for a hostile file
         problem = f"is not a model in the safetensors format: {str(error)[:200]}"
         raise ConfigError(name, problem, hint=_WRITTEN) from error
-    return LinearModel.from_bytes(again, name)
 
 
 def _library() -> tuple[Any, Any]:

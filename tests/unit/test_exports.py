@@ -15,7 +15,7 @@ from pysonar.estimators.regressor import SonarRegressor
 from pysonar.models.graph import to_onnx
 from pysonar.models.linear import LinearModel
 from pysonar.models.pipeline import to_sklearn
-from pysonar.models.tensors import from_safetensors, to_safetensors
+from pysonar.models.tensors import to_safetensors, told_in
 from sonar.errors import ConfigError
 from sonar.families.quadratic.maps.registry import WISHES
 
@@ -73,7 +73,7 @@ def test_scikit_learn_predicts_the_same_without_us(kind: str, data: str) -> None
 @pytest.mark.parametrize(("kind", "data"), CASES)
 def test_safetensors_hold_the_whole_model(kind: str, data: str) -> None:
     model, x = _fitted(kind, data)
-    again = from_safetensors(to_safetensors(model), "model.safetensors")
+    again = LinearModel.from_bytes(told_in(to_safetensors(model), "model.safetensors"), "m")
     assert again.to_bytes() == model.to_bytes()
     assert again.predict(x).tolist() == model.predict(x).tolist()
 
@@ -93,7 +93,7 @@ def test_texts_are_classes_in_every_format() -> None:
 )
 def test_a_file_that_is_no_model_is_told_as_such(data: bytes) -> None:
     with pytest.raises(ConfigError, match=r"^odd\.safetensors: is not a model") as caught:
-        from_safetensors(data, "odd.safetensors")
+        told_in(data, "odd.safetensors")
     assert caught.value.hint
 
 
@@ -104,5 +104,6 @@ def test_weights_of_another_shape_or_not_finite_are_refused() -> None:
     told = json.loads(model.to_bytes())
     del told["weights"]
     for weights in (np.zeros((1, 2)), np.full((1, 5), np.nan)):
+        data = save({"weights": weights}, metadata={"sonar": json.dumps(told)})
         with pytest.raises(ConfigError, match=r"^odd: "):
-            from_safetensors(save({"weights": weights}, metadata={"sonar": json.dumps(told)}), "odd")
+            LinearModel.from_bytes(told_in(data, "odd"), "odd")

@@ -12,21 +12,20 @@ are the keyword arguments of its function.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from inspect import Parameter, Signature, cleandoc
+from inspect import Parameter, Signature, cleandoc, get_annotations
 from typing import Any
 
-from pysonar.bounty.kinds.fields import StudySettings, statistic_of
+from pysonar.asking.tables import asked_here
+from pysonar.bounty.kinds.fields import statistic_of
 from pysonar.bounty.study import Study
-from pysonar.frames.coding import coded
-from pysonar.frames.named import is_frame
-from pysonar.frames.schema import Columns, columns_given, columns_of_all
+from pysonar.frames.schema import Columns, columns_given
 from pysonar.statistics.base import Result, Statistic
-from pysonar.statistics.local import ROWS_MAX, compute
 from pysonar.statistics.registry import STATISTICS
 from sonar.data.schema import Column
-from sonar.errors import ConfigError, DataError
+from sonar.errors import ConfigError
 
 _ASKED = """
 `on` is a session (`pysonar.connect`), or a list of tables that stand for mines: frames of pandas, polars or
@@ -45,7 +44,13 @@ _COMMON = (
     Parameter("name", Parameter.KEYWORD_ONLY, default=None, annotation="str | None"),
     Parameter("settings", Parameter.VAR_KEYWORD, annotation="Any"),
 )
-_ON = "give a session, pysonar.connect(), or a list of tables: [frame_a, frame_b, frame_c]"
+_TABLE = "statistic."
+_PLAIN = (
+    (re.compile(r"Annotated\[([\w.\[\], ]+?), Field\(.*?\)\]"), r"\1"),
+    (re.compile(r"\bNames\b"), "Sequence[str]"),
+    (re.compile(r"\bName\b"), "str"),
+)
+"""What stands in the annotations of fields, and how people write it."""
 
 
 def names() -> list[str]:
@@ -62,11 +67,19 @@ def function(name: str) -> Callable[..., Result]:
 
     def ask(on: Any, /, **given: Any) -> Result:
         own = {field: given.pop(field) for field in list(given) if field in fields}
-        return asked(on, statistic_of({"kind": kind, **own}), **given)
+        for field, info in fields.items():
+            if info.is_required() and field not in own:
+                raise ConfigError(field, "is missing", hint=f"say it: {name}(on, {field}=...)")
+        try:
+            return asked(on, statistic_of({"kind": kind, **own}), **given)
+        except ConfigError as error:
+            if not error.field.startswith(_TABLE):
+                raise
+            raise ConfigError(error.field.removeprefix(_TABLE), error.problem, hint=error.hint) from error
 
     ask.__name__ = ask.__qualname__ = name
     ask.__module__ = __name__
-    ask.__doc__ = f"{cleandoc(statistic.__doc__ or '')}\n{_ASKED}"
+    ask.__doc__ = f"{_told(statistic)}\n{_ASKED}"
     ask.__signature__ = Signature(  # type: ignore[attr-defined]
         [
             Parameter("on", Parameter.POSITIONAL_ONLY, annotation="Session | Sequence[Any]"),
@@ -98,53 +111,23 @@ def asked(
         found = on.campaign(Study.of(statistic, columns=columns, name=named, **settings)).result()
         result: Result = found
         return result
-    return _here(on, statistic, columns, settings)
-
-
-def _here(on: Any, statistic: Statistic, columns: Columns | None, settings: Mapping[str, Any]) -> Result:
-    """Ask tables in this process."""
-    tables = _tables(on)
-    for field in settings:
-        if field not in ("rows_min", "rows_max"):
-            known = field in StudySettings.model_fields
-            problem = (
-                "is of a session; tables in this process need none" if known else "there is no such argument"
-            )
-            fields = ", ".join(name for name in type(statistic).model_fields if name != "kind")
-            raise ConfigError(field, problem, hint=f"leave it out; {statistic.kind} has {fields or 'none'}")
-    if columns is None:
-        columns = _described(tables)
-    rows = [coded(table, columns, f"on[{place}]") for place, table in enumerate(tables)]
-    limits = {"rows_min": 10, "rows_max": ROWS_MAX, **settings}
-    return compute(statistic, columns, rows, **limits)
-
-
-def _tables(on: Any) -> Sequence[Any]:
-    if is_frame(on) or isinstance(on, str | bytes) or not isinstance(on, Sequence):
-        what = "one table" if is_frame(on) else f"of the type {type(on).__name__!r}"
-        raise ConfigError("on", f"is {what}", hint=_ON)
-    if not on:
-        raise ConfigError("on", "has no table", hint=_ON)
-    for place, table in enumerate(on):
-        if not is_frame(table):
-            problem = f"is of the type {type(table).__name__!r}, which has no columns by name"
-            raise ConfigError(f"on[{place}]", problem, hint="give a DataFrame, or a mapping of columns")
-    return on
-
-
-def _described(tables: Sequence[Any]) -> Columns:
-    try:
-        return columns_of_all(tables)
-    except DataError as error:
-        hint = f"{error.hint}; or say what columns there are: schema=pysonar.columns_of(table, names=[...])"
-        raise DataError(error.field, error.problem, hint=hint) from error
+    return asked_here(on, statistic, columns, settings)
 
 
 def _parameter(statistic: type[Statistic], field: str) -> Parameter:
     info = statistic.model_fields[field]
     default = Parameter.empty if info.is_required() else info.get_default(call_default_factory=True)
-    written = next((c.__annotations__[field] for c in statistic.__mro__ if field in c.__annotations__), Any)
+    owner = next(one for one in statistic.__mro__ if field in get_annotations(one))
+    written = str(get_annotations(owner)[field])
+    for pattern, plain in _PLAIN:
+        written = pattern.sub(plain, written)
     return Parameter(field, Parameter.KEYWORD_ONLY, default=default, annotation=written)
+
+
+def _told(statistic: type[Statistic]) -> str:
+    """Return the docstrings of a statistic and of what it is one of."""
+    kinds = [one for one in statistic.__mro__ if issubclass(one, Statistic) and one is not Statistic]
+    return "\n\n".join(cleandoc(one.__dict__["__doc__"]) for one in kinds if one.__dict__.get("__doc__"))
 
 
 def _name_of(statistic: Statistic, columns: Sequence[Column], settings: Mapping[str, Any]) -> str:
