@@ -157,6 +157,13 @@ class Session:
             self._campaigns[name] = known = new
         return known
 
+    def close_bounty(self, bounty: Bounty | str) -> None:
+        """Ask that a bounty which was posted from here ends early: see `Campaign.close_bounty`.
+
+        Raises ConfigError, UsageError, KeyFileError.
+        """
+        self.campaign(bounty).close_bounty()
+
     def campaigns(self) -> list[str]:
         """Return the names of the bounties that were started here."""
         return self._scientist.names()

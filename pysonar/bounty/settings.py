@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from pysonar.bounty.labels import classes_given
 from pysonar.bounty.private import PrivacySettings, check_privacy, privacy_hint
+from pysonar.frames.labels import check_classes
 from sonar.errors import ConfigError
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.registry import WISHES as MAPS
@@ -213,7 +213,7 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
         hint = "leave it out, or ask for more local_steps, which go by it"
         raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
     _check_capsules(settings)
-    _check_classes(settings)
+    check_classes(settings.classes, settings.loss)
     if settings.privacy is not None:
         check_privacy(
             settings.privacy, capsules=settings.capsules is not None, local_steps=settings.local_steps
@@ -223,18 +223,6 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
         hint = f"give one of them: it also says what the loss is; leave {' or '.join(said[1:])} out"
         raise ConfigError(said[0], f"and {', '.join(said[1:])} are two targets", hint=hint)
     return settings
-
-
-def _check_classes(settings: Settings) -> None:
-    """Raises ConfigError for classes of a loss that has none, or that are none."""
-    if settings.classes is None:
-        return
-    if not LOSSES[settings.loss].labels:
-        hint = 'give loss = "logistic-taylor" for classes, or leave classes out'
-        raise ConfigError(
-            "classes", f"are for labels, and {settings.loss!r} is a loss for amounts", hint=hint
-        )
-    classes_given(settings.classes)
 
 
 def _check_capsules(settings: Settings) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.labels import label_map
 from pysonar.bounty.settings import HoldoutSettings, Settings
-from pysonar.bounty.unfit import fit_columns
 from pysonar.frames.cells import as_numbers
+from pysonar.frames.labels import label_map
 from pysonar.frames.named import cells_of, is_frame, targets_in
+from pysonar.frames.unfit import fit_columns
 from pysonar.given import require_type
 from sonar.data import examples
 from sonar.data.frame import columns_in, require_finite, stacked

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.labels import label_map, values_of
+from pysonar.frames.labels import label_map, values_of
 from pysonar.frames.named import cells_of, columns_of, is_frame, targets_in
 from pysonar.given import require_type
 from pysonar.models.exports import Exports
@@ -21,7 +21,7 @@ from sonar.data.table import MAX_CSV_BYTES, parse_csv
 from sonar.errors import ConfigError, DataError, ManifestError, UsageError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
-from sonar.families.quadratic.losses.base import Loss
+from sonar.families.quadratic.holdout import calibrated
 from sonar.families.quadratic.losses.classes import log_probabilities
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.slopes import Slope, levels_of, slopes_of
@@ -66,10 +66,10 @@ class LinearModel(Exports):
     def at(cls, design: Design, weights: Array, loss: int, *, calibrate: bool = True) -> LinearModel:
         """Return the model of weights float64[spec.weights], told by the design's holdout.
 
-        Of classes with a label map, the weights are calibrated on it (`Holdout.calibrated`), unless they say
+        Of classes with a label map, the weights are calibrated on it (`calibrated`), unless they say
         probabilities as they are.
         """
-        weights = design.holdout.calibrated(weights) if calibrate else weights
+        weights = calibrated(design.holdout, weights) if calibrate else weights
         figures, levels = design.holdout.told(weights), levels_of(design.spec.features, design.holdout.x)
         return cls(design.spec, weights, loss, figures, levels)
 
@@ -99,15 +99,11 @@ class LinearModel(Exports):
         """The classes that it tells apart, [classes], as `predict` gives them. Raises ConfigError."""
         if self.spec.labels is not None:
             return values_of(self.spec.labels.levels)
-        labels = self._loss.labels
+        labels = LOSSES[self.spec.loss].labels
         if not labels:
             hint = "use `predict`, which gives the target in its own unit"
             raise ConfigError("loss", f"is {self.spec.loss!r}, which has no classes", hint=hint)
         return np.array(labels)
-
-    @property
-    def _loss(self) -> Loss:
-        return LOSSES[self.spec.loss]
 
     @property
     def slopes(self) -> dict[str, Slope]:

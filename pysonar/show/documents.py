@@ -40,6 +40,15 @@ class Explained:
 
 
 @document
+class ClosingAsked:
+    """That a bounty is to end early. `again`: it was asked for before. `told`: what comes back, and when."""
+
+    bounty: str
+    again: bool
+    told: str
+
+
+@document
 class Predicted:
     """Predictions of the best model so far, row by row. Labels are as the holdout had them.
 

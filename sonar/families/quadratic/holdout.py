@@ -15,10 +15,10 @@ from sonar.errors import ConfigError, UsageError
 from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.classes import (
-    Codes,
     best_outputs,
     class_accuracy,
     class_losses,
+    classes_in,
     fitted_scale,
 )
 from sonar.families.quadratic.losses.registry import LOSSES
@@ -55,11 +55,6 @@ class Holdout:
         Raises DataError for a label that is none.
         """
         return cls(spec, x, spec.learned(y))
-
-    @cached_property
-    def codes(self) -> Codes:
-        """The classes of the rows, of a model with `labels`."""
-        return self.y.argmax(axis=1) if self.spec.outputs > 1 else (self.y[:, 0] > 0).astype(np.intp)
 
     @cached_property
     def phi(self) -> Matrix:
@@ -117,17 +112,8 @@ class Holdout:
         """Return the losses of phi w = s float64[n, k], one for each of `nulls`."""
         targets = self.spec.targets
         if self.spec.labels is not None:
-            return class_losses(metric.name, targets, self.codes, s)
+            return class_losses(metric.name, targets, classes_in(self.y), s)
         return [metric.loss(*each) for each in zip(targets, self.y.T, s.T, strict=True)]
-
-    def calibrated(self, w: Vector) -> Vector:
-        """Return weights float64[d k] whose outputs say log odds as they are: of classes, times one number.
-
-        Of a model without `labels` the weights as they are.
-        """
-        if self.spec.labels is None:
-            return w
-        return w * fitted_scale(self.spec.targets, self.scores(w), self.codes)
 
     def gradient(self, w: Vector) -> Vector:
         """Return the gradient of the quadratic loss at w, float64[d k], in parts of the null model's loss.
@@ -158,7 +144,7 @@ class Holdout:
         """
         s = self.scores(w)
         if self.spec.labels is not None:
-            return self._told_of_classes(s)
+            return _told_of_classes(self, s)
         each = [
             self._loss.told(target, y, s[:, i])
             for i, (target, y) in enumerate(zip(self.spec.targets, self.y.T, strict=True))
@@ -173,13 +159,6 @@ class Holdout:
         for target, one in zip(self.spec.targets, each, strict=True):
             told |= {f"{name} {target.name}": value for name, value in one.items()}
         return told
-
-    def _told_of_classes(self, s: Matrix) -> dict[str, float]:
-        told = {}
-        for name, metric in self.metrics.items():
-            null, loss = self._null(name), float(np.mean(self._losses(metric, s)))
-            told[name] = metric.value(loss / null, null)
-        return {**told, "accuracy": class_accuracy(self.spec.targets, self.codes, s)}
 
     def loss_of(self, metric: str, value: float) -> int:
         """Return in millionths a target given in a metric.
@@ -268,6 +247,25 @@ class Holdout:
         """The targets as the model learns them, float64[n, k]; no held-out one is clipped."""
         centres = np.array([target.centre for target in self.spec.targets])
         return np.asarray((self.y - centres) / [target.scale for target in self.spec.targets])
+
+
+def calibrated(holdout: Holdout, w: Vector) -> Vector:
+    """Return weights float64[d k] whose outputs say log odds as they are: of classes, times one number.
+
+    Of a model without `labels` the weights as they are.
+    """
+    spec = holdout.spec
+    if spec.labels is None:
+        return w
+    return w * fitted_scale(spec.targets, holdout.scores(w), classes_in(holdout.y))
+
+
+def _told_of_classes(holdout: Holdout, s: Matrix) -> dict[str, float]:
+    targets, codes, told = holdout.spec.targets, classes_in(holdout.y), dict[str, float]()
+    for name, metric in holdout.metrics.items():
+        null, loss = (float(np.mean(class_losses(name, targets, codes, each))) for each in (0.0 * s, s))
+        told[name] = metric.value(loss / null, null)
+    return {**told, "accuracy": class_accuracy(targets, codes, s)}
 
 
 def _said(value: float) -> str:

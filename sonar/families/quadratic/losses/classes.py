@@ -65,6 +65,11 @@ def one_vs_rest(labels: CategoryColumn, codes: Codes) -> Matrix:
     return found
 
 
+def classes_in(y: Matrix) -> Codes:
+    """Return the classes of targets float64[n, outputs]: the inverse of `one_vs_rest`."""
+    return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0).astype(np.intp)
+
+
 def targets_of(labels: CategoryColumn, codes: Codes) -> tuple[Target, ...]:
     """Return the constants of held-out labels: how often each class is. Raises DataError for one that never
     is.

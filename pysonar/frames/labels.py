@@ -18,6 +18,7 @@ from sonar.data.cells import Found
 from sonar.data.coding import Coder
 from sonar.data.schema import MAX_LEVELS, CategoryColumn
 from sonar.errors import ConfigError, DataError
+from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.protocol.wording import first_fault
 from sonar.telling.text import count
 
@@ -41,6 +42,16 @@ def classes_given(classes: Sequence[Any], field: str = "classes") -> tuple[str, 
         problem = f"has {count(len(written), 'class', 'classes')}; from 2 to {MAX_LEVELS} can be told apart"
         raise ConfigError(field, problem, hint="name all of them, or leave it out")
     return tuple(written)
+
+
+def check_classes(classes: Sequence[Any] | None, loss: str) -> None:
+    """Raises ConfigError for classes of a loss that has none, or that are none."""
+    if classes is None:
+        return
+    if not LOSSES[loss].labels:
+        hint = 'give loss = "logistic-taylor" for classes, or leave classes out'
+        raise ConfigError("classes", f"are for labels, and {loss!r} is a loss for amounts", hint=hint)
+    classes_given(classes)
 
 
 def label_map(
