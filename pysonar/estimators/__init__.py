@@ -11,7 +11,9 @@ def found(name: str) -> Any:
     """Return an estimator's class by its name. Raises ClientMissing where scikit-learn is not installed."""
     try:
         from pysonar.estimators import classifier, regressor
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
         hint = "pip install 'sonar-network-scientist[sklearn]'"
         raise ClientMissing(f"{name} needs the package scikit-learn", hint=hint) from error
     known = {"SonarClassifier": classifier.SonarClassifier, "SonarRegressor": regressor.SonarRegressor}

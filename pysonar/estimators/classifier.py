@@ -12,7 +12,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from pysonar.bounty.labels import values_of
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.tables import HeldOut
 from pysonar.estimators.base import (
@@ -26,6 +25,7 @@ from pysonar.estimators.base import (
 )
 from pysonar.estimators.inprocess import fitted
 from pysonar.frames.cells import level_text, series_of
+from pysonar.frames.labels import values_of
 from sonar.data.schema import MAX_LEVELS, CategoryColumn
 from sonar.errors import DataError
 

@@ -23,6 +23,7 @@ from pysonar.estimators.base import (
 )
 from pysonar.estimators.inprocess import fitted
 from sonar.data.frame import numbers
+from sonar.errors import DataError
 
 Vector = NDArray[np.float64]
 
@@ -94,7 +95,13 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
             self, x, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
         self._wide = wanted.ndim == 2
-        return rows, numbers(wanted, "y").reshape(len(rows), -1)
+        targets = numbers(wanted, "y").reshape(len(rows), -1)
+        for place, column in enumerate(targets.T, 1):
+            if np.ptp(column) == 0:
+                field = f"y, column {place}" if self._wide else "y"
+                hint = "give targets that vary"
+                raise DataError(field, f"is {column[0]:g} in every row", hint=hint)
+        return rows, targets
 
     def _bounty(
         self, x: Any, y: Any, target: str, features: Sequence[str] | None, fields: dict[str, Any]

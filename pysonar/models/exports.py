@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-
 from pysonar.given import require_type
 from pysonar.models.base import Portable
 from sonar.errors import ClientMissing
@@ -26,7 +25,7 @@ class Exports(Portable):
         """
         try:
             from pysonar.models.pipeline import to_sklearn
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             hint = "pip install 'sonar-network-scientist[sklearn]'"
             raise ClientMissing("a pipeline needs the package scikit-learn", hint=hint) from error
         return to_sklearn(self)

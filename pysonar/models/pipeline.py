@@ -11,8 +11,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
-from pysonar.models.graph import head_of
 from pysonar.models.base import Portable
+from pysonar.models.graph import head_of
 from sonar.data.fixed import floats, from_q32
 from sonar.errors import ConfigError
 from sonar.families.quadratic.maps.base import BaseStage
