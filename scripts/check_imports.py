@@ -253,7 +253,7 @@ RULES = (
     _pysonar("pysonar.keys", "pysonar.capsules"),
     _pysonar("pysonar.frames", "pysonar.given"),
     _pysonar("pysonar.models", "pysonar.given", "pysonar.frames"),
-    _pysonar("pysonar.statistics"),
+    _pysonar("pysonar.statistics", "pysonar.frames"),
     _pysonar(
         "pysonar.bounty",
         "pysonar.capsules",

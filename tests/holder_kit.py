@@ -269,7 +269,7 @@ class FakeHolder:
         if len(weights_int) != job.plan.weights or len({one.mine for one in updates}) != len(updates):
             raise UsageError("another number of weights, or a mine twice")
         for one in updates:
-            one.check(self.public, job.plan)
+            one.check(job.form(self.public))
             if one.rows < 1:
                 raise UsageError("no rows")
 

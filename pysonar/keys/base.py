@@ -295,7 +295,7 @@ class BaseHolder:
         if len({one.mine for one in updates}) != len(updates):
             raise UsageError("a mine occurs twice in one round")
         for one in updates:
-            one.check(self.public, job.plan)
+            one.check(job.form(self.public))
             if one.rows < 1:
                 raise UsageError(f"{one.mine}: {one.rows} rows; an update is of at least 1")
 

@@ -19,6 +19,7 @@ from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import bounty_id
+from sonar.settling.updates import Form
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class Job:
     def plan(self) -> SlotPlan:
         """How updates are packed. Raises PlanError."""
         return self.manifest.slot_plan
+
+    def form(self, key: PublicKey) -> Form:
+        """How updates lie in their blobs, in a round of this key."""
+        return Form(self.plan, key, self.manifest.answers_are_words)
 
     @property
     def least(self) -> int:

@@ -164,8 +164,7 @@ class Course:
 
     def _judge_blob(self, expected: Expected, manifest: UpdateManifest) -> Judged:
         try:
-            size = expected.plan.ciphertexts * expected.key.ciphertext_bytes
-            blob = joined(manifest.blobs, size, self.get)
+            blob = joined(manifest.blobs, expected.form.blob_bytes, self.get)
         except (BlobNotFound, StoreUnavailable) as gone:
             return Judged(manifest.rows, missing=str(gone))
         except RemoteError as fault:

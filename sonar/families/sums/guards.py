@@ -11,7 +11,7 @@ lie. So a mine refuses by what its own rows are (every refusal is a ConsentError
   numbers, clipped to the bounds, 0 or at least 5 rows differ from the value of all others: bounds just below
   a column's largest value would single out the row that has it.
 - **Missing cells.** Two terms of other columns are over other rows. Where those that one has and the other
-  has not are 1 to 4, the difference of the sums would be about them.
+  has not are 1 to 4, the difference of sums of the same column would be about them.
 - **Weights.** At a question's parameters a term may weigh rows (`BaseTerm.weighed`). Those that weigh
   something must be as many as 5 equal ones at least, by Kish's effective number, (sum w)^2 / sum w^2.
 
@@ -99,6 +99,8 @@ class Guards:
             part.check(self.rows)
         sets = list(self._sets.values())
         for one, other in np.argwhere((self._only > 0) & (self._only < LEAST_IN_SET)).tolist():
+            if not {*sets[one].mixed} & {*sets[other].mixed}:
+                continue  # no sum over the one rows has a counterpart over the others
             missed = sorted({*sets[other].needs} - {*sets[one].needs})
             raise ConsentError(
                 f"columns {', '.join(map(repr, missed))}: 1 to {LEAST_IN_SET - 1} rows that count in term "
@@ -121,6 +123,11 @@ class _Complete:
     _waiting: list[Vector] = field(default_factory=list)
     _usual: Vector | None = None
     _others: Counts | int = 0
+
+    @property
+    def mixed(self) -> list[str]:
+        """The columns that are summed over these rows."""
+        return [*self.levels, *self.numbers]
 
     def add(self, spec: SumsSpec, term: BaseTerm, mixed: tuple[str, ...]) -> None:
         """Guard the columns of one more term that is over these rows."""

@@ -72,8 +72,7 @@ def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -
 
     The integer of a value is round(total / bound * 2^data_frac), bound the most that one row adds to it.
     """
-    spent = spec.rows_max.bit_length() + mines_max.bit_length()
-    frac = min(SUM_BITS - spent, MAX_FRAC)
+    frac = plan_frac(spec, mines_max)
     bounds = Bounds(weight_max=1, a_row_l1_max=1, b_max=spec.rows_max << frac)
     return SlotPlan.make(
         key_bits=key_bits,
@@ -85,6 +84,11 @@ def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -
         data_frac=frac,
         free_bits=free_bits,
     )
+
+
+def plan_frac(spec: SumsSpec, mines_max: int) -> int:
+    """Return how many bits after the point a total has, as a multiple of its bound."""
+    return min(SUM_BITS - spec.rows_max.bit_length() - mines_max.bit_length(), MAX_FRAC)
 
 
 def to_integers(spec: SumsSpec, plan: SlotPlan, found: Totals) -> list[int]:
