@@ -47,7 +47,7 @@ class Means(Statistic):
 
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> Result:
         totals = seen[-1].totals
-        row = totals["products"][0]
+        row = totals["products"].sum(axis=0)[0]
         found = {"rows": float(totals.rows), "mines": float(seen[-1].mines)}
         for place, column in enumerate(spec.columns):
             if column.kind == "number":
