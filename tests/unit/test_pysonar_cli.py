@@ -38,6 +38,7 @@ COMMANDS = [
     "key new",
     "key remove",
     "rotate",
+    "close",
     "password",
     "explain",
     "run",
