@@ -90,7 +90,6 @@ def test_classes_are_told_about_as_well_as_by_pooled_logistic_regression(name: s
         np.array([1, 2]),
         np.array([False, True]),
         np.array([-1, 1]),
-        np.array([0.5, 2.5]),
     ],
     ids=str,
 )
