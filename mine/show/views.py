@@ -170,7 +170,7 @@ def joined(found: Sequence[tuple[Joined, Task]], policy: Policy) -> list[JoinedF
 
     rows = []
     for one, task in found:
-        need = task.plan.ciphertexts
+        need = task.blindings
         idle_s = round(making_s(task.key.bits, need), 3)
         cover = cover_facts(one.veil, policy.capsules.trusted)
         rows.append(JoinedFacts(hex32(one.bounty), one.dataset.name, one.dataset.rows, need, idle_s, cover))
