@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from pysonar.estimators.classifier import SonarClassifier
     from pysonar.estimators.regressor import SonarRegressor
     from pysonar.frames.schema import category, columns_of, number
+    from pysonar.show.plots import plot_calibration, plot_coefficients, plot_losses
 
 _ESTIMATORS = ("SonarClassifier", "SonarRegressor")
+_PLOTS = ("plot_calibration", "plot_coefficients", "plot_losses")
 _COLUMNS = ("category", "columns_of", "number")
 __all__ = [
     "Bounty",
@@ -30,6 +32,9 @@ __all__ = [
     "connect",
     "explain",
     "number",
+    "plot_calibration",
+    "plot_coefficients",
+    "plot_losses",
 ]
 
 
@@ -39,6 +44,10 @@ def __getattr__(name: str) -> Any:
         from pysonar.frames import schema
 
         return getattr(schema, name)
+    if name in _PLOTS:
+        from pysonar.show import plots
+
+        return getattr(plots, name)
     if name in _ESTIMATORS:
         from pysonar import estimators
 

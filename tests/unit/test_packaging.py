@@ -31,7 +31,6 @@ MODULES = {
 WITH_AN_EXTRA = {
     "py-evm": {"sonar/localchain/tester.py"},
     "eth-tester": {"sonar/localchain/tester.py"},
-    "matplotlib": {"sonar/demo/plot.py", "sonar/stairs.py"},
     "ipython": {"pysonar/show/live.py"},
     "phe": {"pysonar/keys/phe_compat.py"},
     "setproctitle": {"sonar/processes/steps.py"},
@@ -40,6 +39,7 @@ WITH_AN_EXTRA = {
 WITH_AN_EXTRA_IN: dict[str, tuple[str, ...]] = {
     "scipy": ("pysonar/statistics/",),
     "scikit-learn": ("pysonar/estimators/", "pysonar/models/pipeline.py"),
+    "matplotlib": ("pysonar/statistics/", "pysonar/show/plots.py", "sonar/demo/plot.py", "sonar/stairs.py"),
     "onnx": ("pysonar/models/graph.py",),
     "safetensors": ("pysonar/models/tensors.py",),
 }
