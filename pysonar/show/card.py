@@ -37,7 +37,10 @@ EXPLORERS = {
 _MOST = 40
 """So many coefficients are listed."""
 _STYLE = "border-collapse:collapse;margin:0.4em 0 1em"
-_CELL = "border-bottom:1px solid rgba(128,128,128,0.4);padding:0.15em 0.8em 0.15em 0;text-align:left;overflow-wrap:anywhere"
+_CELL = (
+    "border-bottom:1px solid rgba(128,128,128,0.4);padding:0.15em 0.8em 0.15em 0;"
+    "text-align:left;overflow-wrap:anywhere"
+)
 
 
 @dataclass(frozen=True)
