@@ -11,7 +11,7 @@ from pysonar.options import HomeOption, NameArgument
 from sonar.errors import UsageError
 from sonar.home.files import expanded
 from sonar.home.keystore import write_private
-from sonar.telling.terminal import sink_for
+from sonar.telling.terminal import JsonFlag, print_json, sink_for
 
 
 def export(
@@ -24,23 +24,28 @@ def export(
         typer.Option("--safetensors", help="Write a safetensors file: the weights, and what they mean."),
     ] = None,
     home: HomeOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write the best model so far in other programs' formats. Each predicts what `pysonar predict` does.
 
     Example: `pysonar export diabetes --onnx model.onnx`
     """
+    from pysonar.show.documents import Exported
     from pysonar.wiring import open_scientist
 
     if onnx is None and safetensors is None:
         hint = "give --onnx model.onnx, or --safetensors model.safetensors, or both"
         raise UsageError("no file is named to write to", hint=hint)
-    model = open_scientist(home, sink_for(False)).model(name)
+    model = open_scientist(home, sink_for(as_json)).model(name)
     if onnx is not None:
         model.to_onnx(onnx)
-        typer.echo(f"wrote {onnx}")
     if safetensors is not None:
         model.to_safetensors(safetensors)
-        typer.echo(f"wrote {safetensors}")
+    written = [str(path) for path in (onnx, safetensors) if path is not None]
+    if as_json:
+        print_json(Exported(list(model.features), list(model.targets), written))
+    else:
+        _say_written(written)
 
 
 def card(
@@ -50,6 +55,7 @@ def card(
         Path | None, typer.Option("--markdown", help="Write it as Markdown to this file.")
     ] = None,
     home: HomeOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show a bounty's card: data, losses, who learned what, payments, and where the chain says so.
 
@@ -59,15 +65,25 @@ def card(
     """
     from pysonar.campaign.records import Records
     from pysonar.show.card import card_of
+    from pysonar.show.documents import CardTold
     from pysonar.wiring import open_scientist
 
-    scientist = open_scientist(home, sink_for(False))
+    scientist = open_scientist(home, sink_for(as_json))
     asked = scientist.started(name)
     records = Records(scientist.journal, asked.settings.name)
     made = card_of(records, asked, scientist.network)
     for path, text in ((html, made.to_html()), (markdown, made.to_markdown())):
         if path is not None:
             write_private(expanded(path, "card"), text.encode())
-            typer.echo(f"wrote {path}")
-    if html is None and markdown is None:
+    written = [str(path) for path in (html, markdown) if path is not None]
+    if as_json:
+        print_json(CardTold(made.title, made.to_markdown(), written))
+    elif written:
+        _say_written(written)
+    else:
         typer.echo(made.to_markdown(), nl=False)
+
+
+def _say_written(files: list[str]) -> None:
+    for file in files:
+        typer.echo(f"wrote {file}")
