@@ -66,8 +66,9 @@ _GLM = {
     "columns": ("x", "age", "arm"),
     "mu_low_q32": to_q32(0.01),
     "mu_high_q32": to_q32(100),
-    "along_q32": (to_q32(0), to_q32(1)),
+    "beside_q32": (to_q32(0.5), to_q32(2)),
 }
+_SCORES = {"kind": "scores", "columns": ("x", "sex"), "edges_q32": (to_q32(-0.5), to_q32(0.25), to_q32(0.5))}
 _COX = {
     "kind": "cox-step",
     "time": "time",
@@ -98,6 +99,9 @@ TERMS: tuple[tuple[int, dict[str, Any]], ...] = (
     (14, _COX),
     (9, _COX | {"ties": "breslow"}),
     (24, _COX | {"strata": "sex"}),
+    (3, _SCORES | {"task": "regression", "target": "age", "by": "arm"}),
+    (3, _SCORES | {"task": "logistic", "target": "event"}),
+    (9, _SCORES | {"task": "classes", "target": "arm"}),
 )
 """Terms of every kind over `COLUMNS`, each with how many parameters its question has."""
 

@@ -237,9 +237,8 @@ class Weighing:
     def see(self, rows: Rows, parameters: Vector) -> None:
         """Take in a batch."""
         for term in self._spec.terms:
-            weights = term.weighed(self._spec.by_name, rows, parameters)
-            if weights is not None:
-                found = np.stack([weights.sum(axis=1), (weights * weights).sum(axis=1)])
+            found = term.weights_of(self._spec.by_name, rows, parameters)
+            if found is not None:
                 self._sums[term.name] = found + self._sums.get(term.name, 0.0)
 
     def check(self) -> None:
