@@ -62,7 +62,7 @@ class TestRows:
         columns = [number(f"x{i}") for i in range(30)]
         term = {"kind": "moments", "columns": tuple(f"x{i}" for i in range(30))}
         sums = 31 * 32 // 2
-        assert least_rows(spec_of(columns, term, parameters=1)) == -(-6 * sums // 30)
+        assert least_rows(spec_of(columns, term, parameters=1)) == -(-8 * sums // 30)
 
     def test_counts_of_one_column_alone_need_ten(self) -> None:
         assert least_rows(spec_of(COLUMNS, OUTSIDE)) == 10

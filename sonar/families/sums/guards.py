@@ -37,8 +37,8 @@ from sonar.families.sums.terms.base import LEAST_IN_SET, BaseTerm
 Counts = NDArray[np.int64]
 Vector = NDArray[np.float64]
 LEAST_ROWS = 10
-ROUNDS = 6
-"""At how many parameters the same rows are counted to be asked: so many rounds a regression takes at most."""
+ROUNDS = 8
+"""At how many parameters the same rows are asked at most: the six of a regression, and two to spare."""
 _USUAL_OF = 9
 _LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"
 _MORE = "register more rows, or join a bounty that asks for fewer sums"
