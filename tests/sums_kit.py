@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sonar.data.fixed import to_q32
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
 from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.terms.base import BaseTerm
 from sonar.families.sums.terms.registry import Term
 
 Matrix = NDArray[np.float64]
@@ -106,9 +107,14 @@ TERMS: tuple[tuple[int, dict[str, Any]], ...] = (
 """Terms of every kind over `COLUMNS`, each with how many parameters its question has."""
 
 
+def kinds_of_terms() -> dict[str, type[BaseTerm]]:
+    """Every kind of term in the registry."""
+    return {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Term)[0])}
+
+
 def known_terms() -> list[tuple[int, dict[str, Any]]]:
     """Return those of `TERMS` whose kind and fields this version has."""
-    kinds = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Term)[0])}
+    kinds = kinds_of_terms()
     return [
         one
         for one in TERMS

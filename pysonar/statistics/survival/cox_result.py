@@ -130,7 +130,7 @@ class CoxResult(Estimates):
         found = super().to_dict()
         del found["columns"]
         labels, means = self.coefficients.labels, self.means.tolist()
-        return {
+        whole = {
             **found,
             "coefficients": self.coefficients.to_dict(),
             "means": dict(zip(labels, means, strict=True)),
@@ -138,6 +138,7 @@ class CoxResult(Estimates):
             "aic": self.aic,
             "likelihood_ratio": {"chi2": chi2, "p": p, "df": len(labels)},
         }
+        return {name: plain(value) for name, value in whole.items()}
 
     def log_hazard(self, table: Any) -> Vector:
         """Return the logarithm of rows' hazards over that of a row with mean columns, float64[rows].

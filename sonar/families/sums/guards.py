@@ -38,7 +38,7 @@ Counts = NDArray[np.int64]
 Vector = NDArray[np.float64]
 LEAST_ROWS = 10
 ROUNDS = 8
-"""At how many parameters the same rows are counted to be asked: regressions take 6 at most."""
+"""At how many parameters the same rows are asked at most: the six of a regression, and two to spare."""
 _USUAL_OF = 9
 _LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"
 _MORE = "register more rows, or join a bounty that asks for fewer sums"
