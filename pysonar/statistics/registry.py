@@ -11,12 +11,16 @@ from pysonar.statistics.linear.correlation import Correlation
 from pysonar.statistics.linear.ols import Ols
 from pysonar.statistics.linear.pca import Pca
 from pysonar.statistics.linear.penalised import ElasticNet, Ridge
+from pysonar.statistics.single.crosstab import Crosstab
 from pysonar.statistics.single.describe import Describe
+from pysonar.statistics.single.groups import Anova
 from pysonar.statistics.single.histograms import AskHistogram
 from pysonar.statistics.single.quantiles import Quantiles
 
 STATISTICS: dict[str, type[Statistic]] = {
+    "anova": Anova,
     "correlation": Correlation,
+    "crosstab": Crosstab,
     "describe": Describe,
     "elastic-net": ElasticNet,
     "histogram": AskHistogram,

@@ -24,8 +24,11 @@ COLUMNS = (
     numeric("z", 0, 1e6),
     categories("g", "a", "b", "c"),
     numeric("y", -9, 9),
+    categories("h", "p", "q"),
 )
 FIELDS: dict[str, dict[str, Any]] = {
+    "anova": {"column": "x", "by": "g"},
+    "crosstab": {"rows": "g", "columns": "h"},
     "describe": {"by": "g"},
     "elastic-net": {"target": "y", "n_alphas": 3},
     "histogram": {"column": "x", "bins": 4},
