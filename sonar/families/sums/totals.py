@@ -62,8 +62,12 @@ def totals(spec: SumsSpec, batches: Iterable[Matrix], parameters: Vector) -> Tot
 
 def coded(spec: SumsSpec, batches: Iterable[Matrix]) -> Iterator[Rows]:
     """Yield the rows in batches of one length, checked by the schema. Raises DataError."""
-    for batch in even(batches, _CHUNK_ROWS):
-        yield Rows(spec.columns, batch)
+    return (Rows(spec.columns, batch) for batch in chunks(batches))
+
+
+def chunks(batches: Iterable[Matrix]) -> Iterator[Matrix]:
+    """Yield the same rows in batches of one length; the last may be shorter."""
+    return even(batches, _CHUNK_ROWS)
 
 
 def batch_sums(spec: SumsSpec, rows: Rows, parameters: Vector) -> Vector:
