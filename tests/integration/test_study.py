@@ -236,3 +236,16 @@ def test_a_study_is_verified_and_a_missing_question_is_found(tmp_path: Path) -> 
     told = verify(world.market, lambda: world.store, posted)
     (missing,) = (each for one in told.rounds for each in one.findings if each.kind == "unknown")
     assert (told.result, missing.group, missing.field) == ("unknown", "model", "question")
+
+
+def test_a_study_is_closed_when_its_scientist_wishes(tmp_path: Path) -> None:
+    world = StudyWorld(tmp_path, statistic=Thrice())
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: len(world.events(RoundSettled)) == 1)
+    campaign.close_bounty()
+    summary = world.run_to_end(campaign)
+    assert summary.closed == "BY_SCIENTIST"
+    assert len(world.events(RoundSettled)) < 3
+    with pytest.raises(EnvironmentFault, match="of at most 3"):
+        campaign.result()
+    world.check_money()
