@@ -1,4 +1,4 @@
-"""Logistic, Poisson and gamma regression beside statsmodels on the pooled rows."""
+"""Logistic regression beside statsmodels on the pooled rows."""
 
 from __future__ import annotations
 
@@ -35,22 +35,13 @@ def logistic(quick: bool) -> Found:
     diabetes: Any = load_diabetes(scaled=False)
     few = [0, 1, 4, 5, 8]
     high = (diabetes.target > 140).astype(np.float64)
-    compared = _beside("binomial", cancer.data[:, few], cancer.target.astype(np.float64), (0.0, 1.0))
-    compared += _beside("binomial", diabetes.data, high, (0.0, 1.0))
+    compared = beside("binomial", cancer.data[:, few], cancer.target.astype(np.float64), (0.0, 1.0))
+    compared += beside("binomial", diabetes.data, high, (0.0, 1.0))
     return Found(f"logistic regression of two tables over {MINES} mines, six rounds", "statsmodels", compared)
 
 
-def glm(quick: bool) -> Found:
-    """Poisson and gamma regression (log link) of the diabetes table."""
-    from sklearn.datasets import load_diabetes
-
-    data: Any = load_diabetes(scaled=False)
-    compared = _beside("poisson", data.data, data.target, (0.0, 400.0))
-    compared += _beside("gamma", data.data, data.target, (20.0, 400.0))
-    return Found(f"Poisson and gamma regression over {MINES} mines, six rounds", "statsmodels", compared)
-
-
-def _beside(family: GlmFamily, x: Matrix, y: Matrix, bounds: tuple[float, float]) -> list[Compared]:
+def beside(family: GlmFamily, x: Matrix, y: Matrix, bounds: tuple[float, float]) -> list[Compared]:
+    """Return every figure of a regression over the mines beside statsmodels'."""
     import statsmodels.api as sm
 
     families = {

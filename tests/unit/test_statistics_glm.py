@@ -225,7 +225,10 @@ def test_too_few_rows_are_refused() -> None:
         ({"family": "gamma"}, "statistic.target: column 'y' has bounds 0 to 100; gamma needs more than 0"),
         ({"family": "binomial"}, "statistic.target: column 'y' has bounds 0 to 100; binomial needs 0 to 1"),
         ({"family": "poisson", "columns": ("a", "z")}, "statistic.columns: there is no column 'z'"),
-        ({"family": "poisson", "columns": ("a", "y")}, "statistic.target: column 'y' stands in columns too"),
+        (
+            {"family": "poisson", "columns": ("a", "y")},
+            "statistic.columns: column 'y' has another part in it already",
+        ),
         ({"family": "poisson", "weights": "a"}, "statistic.weights: column 'a' must have a low bound of 0"),
         (
             {"family": "poisson", "exposure": "times"},

@@ -13,6 +13,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.evaluation.result import EvaluationResult, labels_of_target, warnings_of
 from pysonar.statistics.evaluation.sums import measured, measured_of_moments
 from pysonar.statistics.fits.asking import check_names, spec_of
+from pysonar.statistics.fits.sound import refuses_false_sums
 from pysonar.statistics.fits.wald import own_units
 from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
@@ -81,6 +82,7 @@ class Evaluation(Statistic):
         """See `Statistic`: the model's weights; none of a private one."""
         return np.zeros(0) if self.private else self.weights(spec.columns).ravel()
 
+    @refuses_false_sums
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> EvaluationResult:
         """See `Statistic`. Raises DataError if no row has all cells."""
         if self.private:

@@ -162,12 +162,13 @@ def _of_gram(group: str, gram: Gram, weights: Vector) -> Measured:
 
 def _pooled(one: Gram, other: Gram) -> Gram:
     """Return that of two groups together."""
-    found = one + other
+    weight = one.weight + other.weight
+    if weight <= 0:
+        return one
     apart = other.mean - one.mean
-    factor = one.weight * other.weight / found.weight if found.weight else 0.0
-    return Gram(
-        found.labels, found.mean, found.cross + factor * np.outer(apart, apart), found.weight, found.noise
-    )
+    mean = one.mean + other.weight / weight * apart
+    cross = one.cross + other.cross + one.weight * other.weight / weight * np.outer(apart, apart)
+    return Gram(one.labels, mean, cross, weight, np.maximum(one.noise, other.noise))
 
 
 def _merged(table: Matrix, tables: int = 10) -> Matrix:

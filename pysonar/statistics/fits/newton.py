@@ -11,7 +11,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 SMALL_STEP = 1e-7
 """Design rows are within ±1: a step whose absolute values add up to less moves no predictor further."""
-CONVERGED_STEP = 1e-3
+CONVERGED_STEP = 3e-3
 """The step that is taken last, from the last point, errs by about its square."""
 
 

@@ -126,7 +126,7 @@ class GlmResult(Estimates):
         chi2, p = self.likelihood_ratio
         whole = super().to_dict()
         del whole["columns"], whole["fit"]
-        return {
+        found = {
             **whole,
             **plain(self.fit),
             "coefficients": self.coefficients.to_dict(),
@@ -137,6 +137,7 @@ class GlmResult(Estimates):
             "df_model": self.df_model,
             "df_resid": self.df_resid,
         }
+        return {name: plain(value) for name, value in found.items()}
 
     def predict(self, table: Any) -> Vector:
         """Return the mean of each row, float64[rows]: a probability, a rate (exposure 1), or an amount.

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
+from pysonar.statistics.columns import chosen
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.collinear import check_columns, filled
 from pysonar.statistics.fits.newton import SMALL_STEP, length_of
-from pysonar.statistics.glm.opened import Common, Opened, opened_of
+from pysonar.statistics.fits.sound import false_sums, refuses_false_sums
+from pysonar.statistics.glm.opened import Common, Opened, opened_of, step_of
 from pysonar.statistics.glm.result import GlmResult, result_of
 from pysonar.statistics.glm.starting import start_of
 from sonar.data.fixed import Q32_ONE, to_q32
@@ -30,6 +32,7 @@ Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 STEP = "step"
 _BESIDE = (0.5, 2.0)
+_LONGEST = 1e5  # steps are of some hundreds at most, of coefficients of a design row within ±1
 _LEAST_MEAN = 1e-3  # of counts: a smaller mean is taken for it
 
 
@@ -37,7 +40,7 @@ _LEAST_PART = 1e-4  # of the largest target, for a gamma mean
 
 
 class Glm(Statistic):
-    """A regression of `target` on `columns`: logistic (binomial), Poisson or gamma (with a log link).
+    """Regression of `target` on `columns`, or all others: logistic (binomial), Poisson or gamma (log link).
 
     A binomial target has bounds 0 to 1, or is a column of two categories. `exposure`: a column of what counts
     or amounts are in proportion to, as of statsmodels' GLM. `weights`: how many rows a row stands for, its
@@ -47,13 +50,13 @@ class Glm(Statistic):
 
     The first round needs no coefficients; each other one is a step of Newton's method, looked at in three
     points at once, so that it is as long as it should be. Within 6 rounds, coefficients and errors are those
-    of pooled statsmodels to 1e-5.
+    of pooled statsmodels to 1e-5. `rounds_max`: at most 8 on a network, whose mines answer no more often.
     """
 
     kind: Literal["glm"] = "glm"
     family: GlmFamily
     target: str
-    columns: Names
+    columns: Names | None = None
     exposure: str | None = None
     weights: str | None = None
     mu_min: Positive | None = None
@@ -69,40 +72,44 @@ class Glm(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         named = {"target": self.target, "exposure": self.exposure, "weights": self.weights}
-        check_names(columns, columns=self.columns, **named)
+        names = chosen(columns, self.columns, "columns", [name for name in named.values() if name])
+        check_names(columns, columns=names, **named)
         by_name = {column.name: column for column in columns}
         low, high = self._mean_limits(by_name[self.target])
         step = GlmStep(
             name=STEP,
             family=self.family,
             target=self.target,
-            columns=self.columns,
+            columns=names,
             mu_low_q32=max(to_q32(low, "statistic.mu_min"), 1),
             mu_high_q32=to_q32(high, "statistic.mu_max"),
-            beside_q32=self._beside(width_of(by_name, self.columns)),
+            beside_q32=self._beside(width_of(by_name, names), len(names)),
             exposure=self.exposure,
             weights=self.weights,
         )
-        names = [name for name in (self.target, *self.columns, self.exposure, self.weights) if name]
-        parameters = 1 + 2 * width_of(by_name, self.columns)
-        return spec_of(columns, names, [step], parameters, rows_min, rows_max)
+        used = [name for name in (self.target, *names, self.exposure, self.weights) if name]
+        parameters = 1 + 2 * width_of(by_name, names)
+        return spec_of(columns, used, [step], parameters, rows_min, rows_max)
 
+    @refuses_false_sums
     def step(self, spec: SumsSpec, seen: Sequence[Seen]) -> Vector | None:
         """See `Statistic`. Raises DataError for collinear or constant columns, after the first round."""
         first, *others = rounds = self._opened(spec, seen)
         if not others:
             self._check(spec, first)
             base, way = start_of(self.family, first.common, first.end)
+            if not length_of(way) < _LONGEST:
+                raise false_sums("a start without end")
             return np.concatenate([[1.0], base, way])
         if self.family == "binomial" and any(one.separated for one in others):
             return None
         last = rounds[-1].highest
-        return (
-            None
-            if length_of(last.step) < SMALL_STEP
-            else np.concatenate([[1.0], last.coefficients, last.step])
-        )
+        length = length_of(last.step)
+        if not length < _LONGEST:
+            raise false_sums("a step without end")
+        return None if length < SMALL_STEP else np.concatenate([[1.0], last.coefficients, last.step])
 
+    @refuses_false_sums
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> GlmResult:
         """See `Statistic`. Warns of separation, of what did not converge, and of what was clipped."""
         first, *others = self._opened(spec, seen)
@@ -114,7 +121,8 @@ class Glm(Statistic):
         return result_of(spec, seen, first, others, self.alpha)
 
     def _check(self, spec: SumsSpec, first: Opened) -> None:
-        labels, common = labels_of(spec.by_name, self.columns), first.common
+        names, common = step_of(spec).columns, first.common
+        labels = labels_of(spec.by_name, names)
         if common.rows <= len(labels):
             problem = f"{common.rows} complete rows; {len(labels)} coefficients need more rows than that"
             raise DataError("rows", problem, hint="take fewer columns, or more mines")
@@ -122,7 +130,7 @@ class Glm(Statistic):
             raise DataError(f"column {self.weights!r}", "the weights of all rows add up to 0")
         self._check_target(common)
         information = first.end.information
-        kept, _ = filled(spec.columns, self.columns, information)
+        kept, _ = filled(spec.columns, names, information)
         check_columns(information[np.ix_(kept, kept)], [labels[place] for place in kept])
 
     def _check_target(self, first: Common) -> None:
@@ -143,10 +151,10 @@ class Glm(Statistic):
             known = found[-1].highest if len(found) > 1 else None
         return found
 
-    def _beside(self, width: int) -> tuple[int, ...]:
+    def _beside(self, width: int, columns: int) -> tuple[int, ...]:
         """Return where else on a step a round looks, if that fits."""
         common, at, beside = sizes_of(width)
-        others = common + at + 3 * (len(self.columns) + 3) + 1
+        others = common + at + 3 * (columns + 3) + 1
         if others > MAX_VALUES:
             problem = f"need {width} coefficients, {others:,} sums; {MAX_VALUES:,} are the most"
             raise ConfigError(

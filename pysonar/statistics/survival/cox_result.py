@@ -130,7 +130,7 @@ class CoxResult(Estimates):
         found = super().to_dict()
         del found["columns"]
         labels, means = self.coefficients.labels, self.means.tolist()
-        return {
+        whole = {
             **found,
             "coefficients": self.coefficients.to_dict(),
             "means": dict(zip(labels, means, strict=True)),
@@ -138,6 +138,7 @@ class CoxResult(Estimates):
             "aic": self.aic,
             "likelihood_ratio": {"chi2": chi2, "p": p, "df": len(labels)},
         }
+        return {name: plain(value) for name, value in whole.items()}
 
     def survival(self, table: Any, stratum: str = ALL) -> NDArray[np.float64]:
         """Return the survival of rows, float64[rows, times]. `table`: a data frame, or columns by name.

@@ -14,6 +14,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import outside
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.plot import COLOURS, Axes, axes_of
+from pysonar.statistics.fits.sound import false_sums, refuses_false_sums
 from pysonar.statistics.fits.warning import BoundsWarning, StatisticWarning, Told, warn_of
 from pysonar.statistics.shown.report import Report, plain
 from pysonar.statistics.shown.table import Cell, Table
@@ -80,6 +81,8 @@ class _ByTime(Statistic):
         times = len(self.grid)
         events, ended = np.rint(line[:times]), np.rint(line[times + 1 :])
         at_risk = events[::-1].cumsum()[::-1] + ended[1:][::-1].cumsum()[::-1]
+        if (events < 0).any() or (ended < 0).any():
+            raise false_sums("a count below none")
         rows = round(float(events.sum() + ended.sum()))
         return Curve(group, np.array(self.grid), events, at_risk, rows, self.alpha)
 
@@ -89,6 +92,7 @@ class KaplanMeier(_ByTime):
 
     kind: Literal["kaplan-meier"] = "kaplan-meier"
 
+    @refuses_false_sums
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> KaplanMeierResult:
         """See `Statistic`. Warns of events that are not on the grid."""
         curves, warnings = self.curves_of(spec, seen)
@@ -103,6 +107,7 @@ class LogRank(_ByTime):
     kind: Literal["log-rank"] = "log-rank"
     by: str
 
+    @refuses_false_sums
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> LogRankResult:
         """See `Statistic`. Raises DataError if fewer than two groups have rows."""
         curves, warnings = self.curves_of(spec, seen)

@@ -13,6 +13,7 @@ from pysonar.statistics.base import Seen
 from pysonar.statistics.fits.collinear import filled
 from pysonar.statistics.fits.newton import Point, scales_of
 from pysonar.statistics.fits.ray import highest_of
+from pysonar.statistics.fits.sound import false_sums
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import width_of
 from sonar.families.sums.terms.steps.cox_step import SCALARS, CoxStep
@@ -22,6 +23,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 _LEAST_RISK = 1e-12  # of rows at risk together, where the mean row's is about 1: less is rounding
 _RISE_MAX = 50.0
+_HALF = 0.5
 _LEAST_CURVATURE = -1e-9
 
 
@@ -75,6 +77,8 @@ def opened_of(spec: SumsSpec, seen: Seen) -> Opened:
     sizes = [cells, cells * (1 + p), cells * (1 + p) * (blocks - 1), p, p, p * (p + 1) // 2]
     parts = np.split(seen.totals[term.name], np.cumsum(sizes))
     events, at_risk, died, events_x, x, upper, scalars = parts
+    if (events < -_HALF).any() or events.sum() > seen.totals.rows + _HALF:
+        raise false_sums("more events than rows, or fewer than none")
     summed = np.zeros((p, p))
     summed[np.triu_indices(p)] = upper
     return Opened(
