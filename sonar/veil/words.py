@@ -40,9 +40,11 @@ _HALF = 1 << (WORD_BITS - 1)
 
 def to_words(values: Sequence[int]) -> Words:
     """Return signed integers as words uint64[values], in two's complement. Raises UsageError."""
-    if any(not -_HALF <= int(value) < _HALF for value in values):
-        raise UsageError(f"a word holds a signed integer of {WORD_BITS} bits; one of the values has more")
-    return np.array([int(value) & _ALL for value in values], dtype=np.uint64)
+    try:
+        return np.array(values, dtype=np.int64).view(np.uint64)
+    except OverflowError:
+        problem = f"a word holds a signed integer of {WORD_BITS} bits; one of the values has more"
+        raise UsageError(problem) from None
 
 
 def write_words(words: Words) -> bytes:
