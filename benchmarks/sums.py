@@ -45,10 +45,14 @@ def question() -> SumsSpec:
     """The products of all columns, histograms of all numbers, and a table of the categories: 2,000 or so."""
     columns = columns_of()
     names = tuple(column.name for column in columns)
+    bins = [
+        {"kind": "histogram", "name": f"bins of {name}", "column": name, "bins": BINS}
+        for name in names[:NUMBERS]
+    ]
     terms = (
         {"kind": "moments", "name": "products", "columns": names},
-        {"kind": "histogram", "name": "bins", "columns": names[:NUMBERS], "bins": BINS},
         {"kind": "cells", "name": "table", "by": ("arm", "site")},
+        *bins,
     )
     return SumsSpec.parse({"columns": columns, "terms": terms, "rows_min": 1000, "rows_max": 1 << 20})
 
@@ -72,7 +76,7 @@ def by_numpy(rows: Matrix) -> Vector:
     products = (design.T @ design)[np.triu_indices(design.shape[1])]
     bins = [np.histogram(column, bins=BINS, range=(-1.0, 1.0))[0] for column in x.T]
     cells = np.bincount(codes[:, 0] * LEVELS + codes[:, 1], minlength=LEVELS**2)
-    return np.concatenate([products, *bins, cells])
+    return np.concatenate([products, cells, *bins])
 
 
 def by_mines(spec: SumsSpec, mines: Sequence[Matrix]) -> Vector:
@@ -89,8 +93,9 @@ def by_mines(spec: SumsSpec, mines: Sequence[Matrix]) -> Vector:
     ]
     opened = unveiled_words(word_sum(covered), told)
     found = from_integers(spec, plan, opened.tolist())
-    products = found["products"].reshape(-1, WIDTH * (WIDTH + 1) // 2).sum(axis=0)
-    return np.concatenate([products, found["bins"].ravel(), found["table"].ravel()])
+    products, *others = found.values()
+    joined = products.reshape(-1, WIDTH * (WIDTH + 1) // 2).sum(axis=0)  # each is of two words
+    return np.concatenate([joined, *(counts.ravel() for counts in others)])
 
 
 def _chunks(count: int, answers: Sequence[tuple[int, bytes, Place]]) -> Iterator[tuple[int, Words]]:

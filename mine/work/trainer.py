@@ -333,9 +333,11 @@ def fits(task: Task, dataset: DataSet) -> None:
     """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
     if name := twice(plain_names(task.columns)):
         raise DataError(f"column {spelled(name)}", "is the name of two columns of the bounty", hint=_REPORT)
-    missing = dataset.missing(task.columns)
+    declared = bool(task.family.schema(task.model.family))
+    missing = dataset.missing(task.columns, declared=declared)
     if missing:
-        told = missing_column(missing[0], dataset.columns)
+        there = (*dataset.columns, *dataset.declarable) if declared else dataset.columns
+        told = missing_column(missing[0], there)
         more = f", nor {len(missing) - 1} more that the bounty needs" if len(missing) > 1 else ""
         out = dataset.left_out.get(plain_name(missing[0]), "")
         raise DataError(

@@ -90,6 +90,10 @@ class MineSide(Protocol[Spec_contra, Prep]):
         """Return the columns that a table must have, features first."""
         ...
 
+    def schema(self, spec: Spec_contra) -> Schema:
+        """Return what the columns mean; none where all are numbers, and no cell may be missing."""
+        ...
+
     def check_rows(self, spec: Spec_contra, rows: int) -> None:
         """Check from the number of rows alone whether a table could serve. Raises ConsentError."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from gmpy2 import mpz
 
+from sonar.data.schema import Schema
 from sonar.families.base import Rows
 from sonar.families.opened import Opened, Past
 from sonar.families.quadratic.answer import LocalMap, Matrix, Vector
@@ -47,6 +48,10 @@ class Quadratic(VeiledQuadratic):
     def columns(self, spec: QuadraticSpec) -> tuple[str, ...]:
         """Return the features, then the targets."""
         return spec.columns
+
+    def schema(self, spec: QuadraticSpec) -> Schema:
+        """Return none: all columns are numbers."""
+        return ()
 
     def check_rows(self, spec: QuadraticSpec, rows: int) -> None:
         """Check by the number of rows alone whether a table could serve. Raises ConsentError."""

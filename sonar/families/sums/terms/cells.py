@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
 from typing import Annotated, Literal
 
 import numpy as np
@@ -48,16 +50,19 @@ class Cells(BaseTerm):
 
     def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
         """See `BaseTerm`."""
-        rows = rows.where(rows.complete([*self.columns, *self.by]))
-        found = np.zeros(self.shape(columns))
+        rows, shape = rows.complete_rows(self.needs(columns)), self.shape(columns)
         if not self.by:
-            return found + len(rows)
-        np.add.at(found, tuple(rows.code(name) for name in self.by), 1.0)
-        return found
+            return np.array([float(len(rows))])
+        places = np.ravel_multi_index([rows.code(name) for name in self.by], shape)
+        return np.bincount(places, minlength=math.prod(shape)).reshape(shape).astype(np.float64)
 
     def mixed(self, columns: Columns) -> tuple[str, ...]:
         """See `BaseTerm`: of one column alone they are counts that single no row out."""
         return self.by if len(self.by) > 1 else ()
+
+    def crossed(self, columns: Columns) -> tuple[tuple[str, ...], ...]:
+        """See `BaseTerm`: a cell tells the last category of rows that share all others."""
+        return tuple(combinations(self.by, len(self.by) - 1)) if len(self.by) > 2 else ()
 
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: they are counts."""

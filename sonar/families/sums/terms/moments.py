@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sonar.data.schema import Rows
+from sonar.data.schema import CategoryColumn, Rows
 from sonar.families.sums.terms.base import (
     LEAST_IN_SET,
     BaseTerm,
@@ -57,18 +57,17 @@ class Moments(BaseTerm):
 
     def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
         """See `BaseTerm`."""
-        needed = [*self.columns, *(name for name in (self.by, self.weight) if name is not None)]
-        rows = rows.where(rows.complete(needed))
+        rows = rows.complete_rows(self.needs(columns))
         v = design_matrix(columns, self.columns, rows)
         w = None
         if self.weight is not None:
             w = rows.number(self.weight) / a_number(columns, self.weight, "weight").high
         if self.by is None:
             return product_sums(v, w)[:, None, :]
-        codes = rows.code(self.by)
-        found = np.zeros(self.shape(columns))
-        for group in range(found.shape[1]):
-            chosen = codes == group
+        codes, found = rows.code(self.by), np.zeros(self.shape(columns))
+        order = np.argsort(codes, kind="stable")
+        ends = np.cumsum(np.bincount(codes, minlength=found.shape[1]))
+        for group, chosen in enumerate(np.split(order, ends[:-1])):
             found[:, group] = product_sums(v[chosen], None if w is None else w[chosen])
         return found
 
@@ -77,6 +76,11 @@ class Moments(BaseTerm):
         by = f", by {self.by}" if self.by else ""
         weight = f", weighted by {self.weight}" if self.weight else ""
         return f"sums of products of two of {', '.join(self.columns)}{by}{weight}"
+
+    def crossed(self, columns: Columns) -> tuple[tuple[str, ...], ...]:
+        """See `BaseTerm`: the levels of a category within a group."""
+        categories = (name for name in self.columns if isinstance(columns[name], CategoryColumn))
+        return () if self.by is None else tuple((self.by, name) for name in categories if name != self.by)
 
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: the upper triangle, of each group."""
