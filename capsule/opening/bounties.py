@@ -12,6 +12,7 @@ from capsule.home.keys import Epoch
 from capsule.problems import Refused
 from sonar.chain.signatures import key_fault
 from sonar.errors import BlobTooLarge, CiphertextError, ManifestError, PlanError
+from sonar.families.registry import family_of
 from sonar.manifests.model import FROZEN, KeyManifest, ModelManifest, VeilCover
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
@@ -60,6 +61,11 @@ class Bounty:
     def are_words(self) -> bool:
         """Whether answers are words: masks are added modulo 2^64, and nothing is encrypted."""
         return self.model.answers_are_words
+
+    @property
+    def tells_range_only(self) -> bool:
+        """Whether nothing is told of single answers but whether a word is in range: nobody is scored."""
+        return self.are_words and not family_of(self.model.family).scored
 
     @property
     def value_bits(self) -> int:
