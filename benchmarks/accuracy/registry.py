@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from benchmarks.accuracy.base import Figure
 from benchmarks.accuracy.diabetes import diabetes
+from benchmarks.accuracy.ols import moments, ols
 
 FIGURES: Mapping[str, Figure] = {
     "diabetes": diabetes,
+    "moments": moments,
+    "ols": ols,
 }

@@ -151,7 +151,7 @@ def _offer(offer: Offer, head: Head, unit: Unit, policy: Policy) -> OfferFacts:
         reward_units=terms.reward_units,
         key_bits=task.model.plan.key_bits if task else 0,
         needs=list(task.columns) if task else [],
-        feature_map=task.family.in_words(task.model.family) if task else "",
+        asks=task.family.in_words(task.model.family) if task else "",
         data=list(offer.fitting),
         problem=str(problem) if problem else "",
         hint=problem.hint if problem else "",

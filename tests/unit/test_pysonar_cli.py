@@ -43,6 +43,7 @@ COMMANDS = [
     "run",
     "resume",
     "status",
+    "result",
     "predict",
 ]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'

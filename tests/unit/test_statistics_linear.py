@@ -87,6 +87,8 @@ def test_a_constant_column_has_no_correlation_and_is_told() -> None:
     assert np.isnan(found.r[2]).all()
     assert np.isfinite(found.r[:2, :2]).all()
     assert "Column 'd' is constant; its correlation coefficients are not defined." in found.warnings
+    with pytest.raises(DataError, match="rows: 1 row with all of the columns; at least 2"):
+        of(Correlation(columns=("a", "b")), values[:1])
     with pytest.raises(ConfigError, match=r"statistic.columns: 1 are no pairs"):
         of(Correlation(columns=("a",)), values)
 

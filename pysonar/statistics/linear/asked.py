@@ -57,6 +57,8 @@ class LinearStatistic(Statistic):
         moments = spec.terms[0]
         assert isinstance(moments, Moments)
         (gram,) = grams_of(spec, seen.totals, seen.mines)
+        if gram.weight <= 0 and self.weight is not None and self.rows(spec, seen):
+            raise DataError(f"column {self.weight!r}", "all weights are 0", hint="give rows weights above 0")
         if gram.weight <= 0:
             hint = "leave out columns that are often missing"
             raise DataError("rows", "no row has all of the columns", hint=hint)

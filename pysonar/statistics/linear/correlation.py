@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,20 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.chances import t_p_values
 from pysonar.statistics.columns import Names, number_column, outside, used
 from pysonar.statistics.linear.gram import Gram, grams_of
+from pysonar.statistics.linear.usable import CONSTANT
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Table
 from sonar.data.schema import Column, NumberColumn
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.outside import Outside
 from sonar.families.sums.terms.registry import Term
+from sonar.telling.text import count
 
 Matrix = NDArray[np.float64]
 MOST_PAIRWISE = 22
-_CONSTANT = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,10 @@ class Correlations(Report):
     def title(self) -> str:
         """What this is."""
         return "Correlations"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw a heat map on matplotlib's axes, and return them. Raises ClientMissing."""
+        return plots.heat_map(self.names, self.r, title=self.title, ax=ax)
 
     @property
     def tables(self) -> Sequence[Table]:
@@ -100,7 +106,10 @@ class Correlation(Statistic):
         cross, nobs = np.full((d, d), np.nan), np.zeros((d, d))
         r, constant = np.eye(d), np.zeros(d, dtype=bool)
         for places, gram in _grams(spec, last):
-            constant[places] |= (gram.noise > _CONSTANT) | (np.diag(gram.cross) <= 0)
+            if self.rows == "complete" and gram.weight < 2:
+                what = f"{count(round(gram.weight), 'row')} with all of the columns; at least 2 are needed"
+                raise DataError("rows", what, hint='wait for more mines, or say rows = "pairwise"')
+            constant[places] |= (gram.noise > CONSTANT) | (np.diag(gram.cross) <= 0)
             where = np.ix_(places, places)
             nobs[where], size = gram.weight, max(gram.weight - 1, 1.0)
             cross[where] = gram.cross / size

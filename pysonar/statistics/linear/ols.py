@@ -13,9 +13,10 @@ from pysonar.statistics.columns import outside
 from pysonar.statistics.linear.asked import LinearStatistic
 from pysonar.statistics.linear.least import least_squares, warnings_of
 from pysonar.statistics.linear.olsresult import OlsResult
-from pysonar.statistics.linear.usable import refuse, unusable
+from pysonar.statistics.linear.usable import CONSTANT, refuse, unusable
 from sonar.errors import DataError
 from sonar.families.sums.spec import SumsSpec
+from sonar.telling.text import count
 
 
 class Ols(LinearStatistic):
@@ -43,9 +44,9 @@ class Ols(LinearStatistic):
         if not places:
             raise DataError("columns", "none is left that has a coefficient", hint="name columns that vary")
         gram, whole = whole.only(places), whole.only([*places, len(whole.labels) - 1])
-        fit = least_squares(gram, whole.only([len(gram.labels)]), whole.cross[:-1, -1], self.intercept)
-        if whole.noise[-1] > 1e-2 or whole.cross[-1, -1] <= 0:
+        if whole.noise[-1] > CONSTANT:
             warnings.append(f"The target, {self.target!r}, is constant, as far as its bounds let it be seen.")
+        fit = least_squares(gram, whole.only([len(gram.labels)]), whole.cross[:-1, -1], self.intercept)
         return OlsResult.of(
             self.target,
             (*(("Intercept",) if self.intercept else ()), *gram.labels),
@@ -67,7 +68,7 @@ def _require_rows(rows: int, coefficients: int) -> None:
     if rows <= coefficients:
         needed = f"{coefficients} coefficients and their errors need at least {coefficients + 1}"
         hint = "take fewer columns, or wait for more mines"
-        raise DataError("rows", f"{rows} rows have all of the columns; {needed}", hint=hint)
+        raise DataError("rows", f"{count(rows, 'row')} with all of the columns; {needed}", hint=hint)
 
 
 def _log_weights(weight: str | None, seen: Seen) -> float:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram
+from pysonar.statistics.linear.usable import CONSTANT
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
 from sonar.data.schema import Schema
@@ -25,7 +27,6 @@ Matrix = NDArray[np.float64]
 LEAST_SHARE = 1e-3
 """The least penalty of a path, as a share of the largest, as scikit-learn has it."""
 _SWEEPS, _TOLERANCE = 100_000, 1e-20
-_CONSTANT = 1e-2
 _SHOWN = 8
 
 
@@ -33,7 +34,8 @@ _SHOWN = 8
 class Path(Report):
     """Coefficients in own units: `coefs` [alphas, k] and `intercepts` [alphas], the largest alpha first.
 
-    `rsquared` [alphas] is on the rows that were fitted. `l1_ratio` is 0 for ridge.
+    `rsquared` [alphas] is on the rows that were fitted. `l1_ratio` is 0 for ridge. `deviations` [k] are the
+    columns' own.
     """
 
     target: str
@@ -45,6 +47,7 @@ class Path(Report):
     l1_ratio: float
     standardize: bool
     nobs: int
+    deviations: Vector
     warnings: tuple[str, ...] = ()
     schema: Schema = field(default=(), repr=False)
 
@@ -77,6 +80,18 @@ class Path(Report):
         rows.append(("R-squared", tuple(map(float, self.rsquared[places]))))
         return (Table(names, tuple(rows), "alpha"),)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the coefficients per deviation of their columns against alpha, and return the axes.
+
+        Raises DataError for a single alpha, ClientMissing.
+        """
+        if len(self.alphas) < 2:
+            raise DataError("alphas", "there is one; a path has several", hint="ask for more alphas")
+        label = f"change of {self.target} per deviation of a column"
+        return plots.path(
+            self.alphas, self.coefs * self.deviations, self.names, title=self.title, label=label, ax=ax
+        )
+
     def predict(self, table: Any, alpha: float | None = None) -> Vector:
         """Return predictions float64[rows] at the penalty nearest to `alpha`; None: the smallest.
 
@@ -105,14 +120,15 @@ def problem_of(whole: Gram, standardize: bool, unit: float) -> Problem:
 
     A constant column has products of 0, so its coefficient is 0.
     """
-    varies = whole.noise[:-1] <= _CONSTANT
+    *varying, target_varies = (whole.noise <= CONSTANT).tolist()
+    varies = np.array(varying, dtype=np.float64)
     cross = whole.cross[:-1, :-1] * np.outer(varies, varies)
     deviation = np.sqrt(np.diag(cross) / whole.weight)
     units = np.where(deviation > 0, deviation, 1.0) if standardize else np.ones(len(cross))
     return Problem(
         gram=cross / np.outer(units, units) * unit,
-        moment=whole.cross[:-1, -1] * varies / units * unit,
-        tss=float(whole.cross[-1, -1]) * unit,
+        moment=whole.cross[:-1, -1] * varies / units * unit if target_varies else np.zeros(len(cross)),
+        tss=float(whole.cross[-1, -1]) * unit * target_varies,
         weight=whole.weight * unit,
         units=units,
     )

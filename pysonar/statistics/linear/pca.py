@@ -14,6 +14,8 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import Names, number_column, outside, used
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram, grams_of
+from pysonar.statistics.linear.usable import CONSTANT
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
 from sonar.data.schema import Column, NumberColumn, Schema
@@ -21,10 +23,10 @@ from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.outside import Outside
+from sonar.telling.text import count
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-_CONSTANT = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,8 @@ class PcaResult(Report):
     mean: Vector
     deviation: Vector
     nobs: int
+    column_deviations: Vector
+    """Of n - 1, after the division by `deviation`."""
     warnings: tuple[str, ...] = ()
     schema: Schema = field(default=(), repr=False)
 
@@ -76,6 +80,17 @@ class PcaResult(Report):
         shares = zip(self.explained_variance, ratios, np.cumsum(ratios), strict=True)
         rows = tuple((label, tuple(map(float, row))) for label, row in zip(self.labels, shares, strict=True))
         return Table(self.labels, loadings), Table(("variance", "share", "cumulative"), rows, "component")
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the columns' correlations with two components on axes, and return them.
+
+        Raises DataError if there is only one component, ClientMissing.
+        """
+        if len(self.components) < 2:
+            raise DataError("components", "there is one; a picture needs two")
+        deviation = np.where(self.column_deviations > 0, self.column_deviations, 1.0)
+        loadings = self.components[:2].T * np.sqrt(self.explained_variance[:2]) / deviation[:, None]
+        return plots.biplot(self.names, loadings, self.explained_variance_ratio, ax=ax)
 
     def transform(self, table: Any) -> Matrix:
         """Return the components float64[rows, k] of a data frame or a mapping. Raises DataError."""
@@ -113,7 +128,7 @@ class Pca(Statistic):
         (gram,) = grams_of(spec, last.totals, last.mines)
         n = round(gram.weight)
         if n < 2:
-            raise DataError("rows", f"{n} have all of the columns; at least 2 are needed")
+            raise DataError("rows", f"{count(n, 'row')} with all of the columns; at least 2 are needed")
         covariance = gram.cross / (n - 1)
         deviation = np.sqrt(np.diag(gram.cross) / n) if self.standardize else np.ones(len(gram.labels))
         self._require_variation(gram)
@@ -133,13 +148,14 @@ class Pca(Statistic):
             mean=gram.mean,
             deviation=deviation,
             nobs=n,
+            column_deviations=np.sqrt(np.diag(covariance)) / deviation,
             warnings=outside(spec, last.totals),
             schema=spec.columns,
         )
 
     def _require_variation(self, gram: Gram) -> None:
         """Refuse constant columns where they would be divided by their deviations. Raises DataError."""
-        constant = [name for name, noise in zip(gram.labels, gram.noise, strict=True) if noise > _CONSTANT]
+        constant = [name for name, noise in zip(gram.labels, gram.noise, strict=True) if noise > CONSTANT]
         if constant and (self.standardize or len(constant) == len(gram.labels)):
             raise DataError(
                 "columns", f"{', '.join(map(repr, constant))} are constant", hint="leave them out"

@@ -63,6 +63,7 @@ class Penalised(LinearStatistic):
             l1_ratio=l1_ratio,
             standardize=self.standardize,
             nobs=rows,
+            deviations=np.sqrt(np.diag(whole.cross)[:-1] / whole.weight),
             warnings=warnings,
             schema=schema,
         )

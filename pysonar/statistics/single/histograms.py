@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import category_column, number_column, outside, used
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Table
 from pysonar.statistics.single.bins import edges_of
@@ -49,6 +50,12 @@ class HistogramResult(Report):
         """What the counts are as densities, float64[groups, bins]: their areas add up to 1 in each group."""
         totals = np.maximum(self.counts.sum(axis=1, keepdims=True), 1.0)
         return np.asarray(self.counts / totals / np.diff(self.edges))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw it on matplotlib's axes, and return them. Raises ClientMissing."""
+        return plots.histogram(
+            self.edges, self.counts, self.groups, column=self.column, unit=self.unit, by=self.by or "", ax=ax
+        )
 
     @property
     def tables(self) -> Sequence[Table]:

@@ -72,6 +72,13 @@ def check_rows(spec: SumsSpec, rows: int) -> None:
         )
 
 
+def check_asked(spec: SumsSpec, rounds: int) -> None:
+    """Check that rows are asked about at no more parameters than `least_rows` counts. Raises ConsentError."""
+    if spec.parameters and rounds > ROUNDS:
+        problem = f"terms.rounds: is {rounds}, and a question whose numbers change is answered {ROUNDS} times"
+        raise ConsentError(f"{problem} at most", hint="more answers could be solved for single rows")
+
+
 class Guards:
     """Sees a mine's coded rows once, batch by batch, and decides at the end."""
 
