@@ -40,6 +40,11 @@ def readers(bounty: AnyBounty) -> list[str]:
         f"{_TOLD_FOR[visible]}; and min_mines counts {least} addresses, not people",
         "each capsule: who answers when, and masks; never data, nor your key",
     ]
+    if visible:
+        lines.append(
+            "single answers are not tested behind capsules, and the same data under several addresses count "
+            "as several mines: nobody sees that two answers are equal"
+        )
     if asked.audited:
         lines.append(
             "since they audit, each capsule also sees the weights, your holdout and the pooled sums; and "
