@@ -20,7 +20,7 @@ from pysonar.capsules.client import Asker, Clock, HttpCapsule
 from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
 from pysonar.keys.base import Keyring
-from pysonar.keys.covered.words import WordsHolder, bits_asked
+from pysonar.keys.covered.words import WordsHolder
 from pysonar.keys.key import Key
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.contract.market import Market
@@ -31,6 +31,7 @@ from sonar.ports import Store
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
 from sonar.veil.classes import Classes
+from sonar.veil.words import bits_asked
 
 Covered = VeiledHolder | WordsHolder
 """A holder behind capsules: of answers in ciphertexts, or in words."""

@@ -90,6 +90,13 @@ def spoiler_bits(plan: SlotPlan, classes: int) -> int:
     return bits
 
 
+def bits_asked(plan: SlotPlan, classes: int) -> int:
+    """Return how many bits of an answer are asked in a round at most, where nobody is scored: one by which
+    nothing is told but that it can be opened, and those of one word. Raises PlanError.
+    """
+    return 1 + spoiler_bits(plan, classes)
+
+
 def slack(plan: SlotPlan, classes: int) -> int:
     """Return by how much each answer of a sum may be out of range: twice the error of `spoiler_bits`."""
     return classes << (WORD_BITS - spoiler_bits(plan, classes))

@@ -26,7 +26,6 @@ from pysonar.keys.updates import MineUpdate
 from sonar.errors import UsageError
 from sonar.families.veiled import Asked
 from sonar.manifests.capsule import Ask, FunctionalRequest, Part
-from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import Address, Digest
 from sonar.settling.sums import weight_of
 from sonar.settling.verdict import VEIL
@@ -44,13 +43,6 @@ from sonar.veil.words import (
 
 RANGE = "range"
 """The test that an answer fails which spoils a sum."""
-
-
-def bits_asked(plan: SlotPlan, classes: int) -> int:
-    """Return how many bits of an answer are asked in a round at most: whether it can be opened, and how far
-    one word is out of range.
-    """
-    return 1 + spoiler_bits(plan, classes)
 
 
 class WordsHolder(CoveredHolder):
