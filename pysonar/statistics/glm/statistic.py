@@ -33,10 +33,10 @@ Positive = Annotated[float, Field(gt=0)]
 STEP = "step"
 _BESIDE = (0.5, 2.0)
 _LONGEST = 1e5  # steps are of some hundreds at most, of coefficients of a design row within ±1
-_LEAST_MEAN = 1e-3  # of counts: a smaller mean is taken for it
+_LEAST_MEAN = 1e-9  # of counts: a smaller mean is taken for it
 
 
-_LEAST_PART = 1e-4  # of the largest target, for a gamma mean
+_LEAST_PART = 1e-6  # of the largest target, for a gamma mean
 
 
 class Glm(Statistic):
@@ -45,7 +45,7 @@ class Glm(Statistic):
     A binomial target has bounds 0 to 1, or is a column of two categories. `exposure`: a column of what counts
     or amounts are in proportion to, as of statsmodels' GLM. `weights`: how many rows a row stands for, its
     `freq_weights`. `mu_min`, `mu_max`: what the mean of a Poisson or gamma target is held within; by default
-    1/1000 (Poisson) or half of the least target and at least 1/10,000 of the largest (gamma), and twice the
+    1e-9 (Poisson) or half of the least target and at least a millionth of the largest (gamma), and twice the
     largest.
 
     The first round needs no coefficients; each other one is a step of Newton's method, looked at in three
