@@ -13,7 +13,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import chosen
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.collinear import check_columns, filled
-from pysonar.statistics.fits.newton import SMALL_STEP, length_of
+from pysonar.statistics.fits.newton import length_of, stands
 from pysonar.statistics.fits.sound import false_sums, refuses_false_sums
 from pysonar.statistics.glm.opened import Common, Opened, opened_of, step_of
 from pysonar.statistics.glm.result import GlmResult, result_of
@@ -107,7 +107,9 @@ class Glm(Statistic):
         length = length_of(last.step)
         if not length < _LONGEST:
             raise false_sums("a step without end")
-        return None if length < SMALL_STEP else np.concatenate([[1.0], last.coefficients, last.step])
+        if stands(last, rounds[-1].away):
+            return None
+        return np.concatenate([[1.0], last.coefficients, last.step])
 
     @refuses_false_sums
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> GlmResult:
