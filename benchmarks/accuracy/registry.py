@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.accuracy.base import Figure
-from benchmarks.accuracy.diabetes import diabetes
+from benchmarks.accuracy.leaves import leaves
 
 FIGURES: Mapping[str, Figure] = {
-    "diabetes": diabetes,
+    "leaves": leaves,
 }

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from pysonar.bounty.growing import grown
 from pysonar.bounty.settings import Settings
 from pysonar.bounty.tables import HeldOut
 from pysonar.models.foreign import weights_of
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of
+from sonar.families.quadratic.maps.leaves import LeavesWish
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
 from sonar.home.files import expanded
@@ -73,11 +75,24 @@ def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
     return LinearModel.at(design, weights, design.holdout.loss(weights, design.metric))
 
 
+def with_leaves(settings: Settings, held_out: HeldOut) -> Settings:
+    """Return the settings with the leaves of their feature map grown on the held-out rows, if it has any.
+
+    Raises ConfigError, DataError.
+    """
+    wish = settings.feature_map
+    if not isinstance(wish, LeavesWish) or wish.grown is not None:
+        return settings
+    leaves = grown(wish, held_out.features, held_out.x, held_out.y)
+    return settings.model_copy(update={"feature_map": leaves})
+
+
 def designed(settings: Settings, held_out: HeldOut, start: LinearModel | None) -> Design:
     """Return the design of a bounty that begins with `start`, or with the null model.
 
     Raises DataError, ConfigError, BoundsError, PlanError, ManifestError.
     """
+    settings = settings if start is not None else with_leaves(settings, held_out)
     fields = {name: getattr(settings, name) for name in _WISHED}
     if start is not None:
         fields["feature_map"] = taken_over(start.spec.stages)

@@ -37,7 +37,10 @@ WITH_AN_EXTRA = {
     "setproctitle": {"sonar/processes/steps.py"},
 }
 """What only an extra installs, and the only modules that may import it."""
-WITH_AN_EXTRA_IN: dict[str, str] = {"scipy": "pysonar/statistics/"}
+WITH_AN_EXTRA_IN: dict[str, str] = {
+    "scipy": "pysonar/statistics/",
+    "scikit-learn": "pysonar/bounty/growing.py",
+}
 """What only an extra installs, and the only folder whose modules may import it; none needs to."""
 LOOKED_FOR = {"sonar/localchain/__init__.py": {"eth", "eth_tester"}}
 """Where modules are looked for and not imported."""
@@ -48,7 +51,6 @@ FOR_OTHERS = {
     "onnx": "models as files",
     "pandas": "what notebooks hold tables in",
     "safetensors": "models as files",
-    "scikit-learn": "what the notebook compares with",
     "scipy": "p-values of statistics",
 }
 """What is asked for and not imported, and why."""
