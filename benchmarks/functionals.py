@@ -21,12 +21,13 @@ import numpy as np
 from benchmarks.inspection import ATTACKS, CHEAT, ROUNDS, Array, Forge, Honest, played, tables, verdicts
 from benchmarks.masked import Answers, answers_of
 from pysonar.keys.base import scaled
-from sonar.families.quadratic.inspection import ROUND_ONLY, Opened
+from sonar.families.opened import Opened
+from sonar.families.quadratic.inspection import ROUND_ONLY
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
-from sonar.families.quadratic.score import shares_of
 from sonar.families.quadratic.veiled.judging import Tests, tests_of
 from sonar.families.registry import family_of
 from sonar.families.veiled import Sent
+from sonar.settling.shares import shares_of
 
 STARTS = ((1, 1), (2, 1), (3, 1), (5, 1), (3, 3))
 """In which round a cheat begins to forge, and in which it joined."""

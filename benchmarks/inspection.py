@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.data import examples
+from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic.answer import LocalMap, local_map, moments
 from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.design import Design, Wish, design_of
-from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, rules_of
+from sonar.families.quadratic.inspection import ROUND_ONLY, Rules, inspect, rules_of
 from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.noisy.releasing import released_map, row_sums
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory

@@ -16,6 +16,7 @@ from benchmarks import (
     packed,
     privacy,
     sampler,
+    sums,
     updates,
     veil,
 )
@@ -50,11 +51,13 @@ MEASURES: Mapping[str, Measure] = {
     "privacy_sampler": lambda rounds, quick: sampler.privacy_sampler(quick),
     "privacy_accounting": lambda rounds, quick: sampler.privacy_accounting(),
     "privacy_attack": lambda rounds, quick: attack.privacy_attack(quick),
+    "sums_2000": sums.sums_2000,
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
+    "sums": ("sums_2000",),
     "privacy": tuple(name for name in MEASURES if name.startswith("privacy_")),
 }
 """Measures that are run together under one name."""

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from benchmarks.figures import Figure, document_of
 from sonar.data import examples
 from sonar.families.quadratic.answer import LocalMap
-from sonar.families.quadratic.design import Design, Wish
-from sonar.families.quadratic.family import Quadratic
+from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.noisy.choosing import NoiseWish
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
-from sonar.families.quadratic.score import shares_of
 from sonar.families.registry import family_of
 from sonar.privacy.accounting import rho_of
 from sonar.privacy.release import noisy
+from sonar.settling.shares import shares_of
 
 Matrix = NDArray[np.float64]
 
@@ -75,7 +74,7 @@ class Deal:
         x, y = self.table
         noise = None if epsilon is None else NoiseWish(rho_of(epsilon, DELTA), parts)
         wish, held = Wish(key_bits=2048, cohort=MINES, noise=noise), (x[:HOLDOUT], y[:HOLDOUT, None])
-        return Quadratic().design(wish, *held, examples.DIABETES_FEATURES, ["y"], np.random.RandomState)
+        return design_of(wish, *held, examples.DIABETES_FEATURES, ["y"], np.random.RandomState)
 
 
 def _prepared(design: Design, rows: Matrix, rng: np.random.Generator) -> LocalMap:

@@ -65,9 +65,11 @@ class Policy:
     Amounts in wei, times in seconds. `min_overdue_bps`: the least part of the unpaid reward that is due when
     a scientist does not settle. `tokens`: those besides ether that the mine takes, from table [tokens];
     whoever controls a token may be able to freeze or change balances. `max_rounds` counts every round that a
-    data set was used in, over all bounties. `max_train_s` is for one update on one core. `max_bits` is the
-    most that each capsule may tell of an answer in a round, `max_bits_all` the most that all of them may of a
-    data set, over all bounties. `insecure_keys` admits keys of 1024 bits, for made-up data only.
+    data set was used in, over all bounties. `max_weights` is for models that are
+    trained, `max_sums` for statistics: how many sums are asked for at once. `max_train_s` is for one update
+    on one core. `max_bits` is the most that each capsule may tell of an answer in a round, `max_bits_all` the
+    most that all of them may of a data set, over all bounties. `insecure_keys` admits keys of 1024 bits, for
+    made-up data only.
     """
 
     min_fee_wei: int = 0
@@ -78,6 +80,7 @@ class Policy:
     max_rounds: int = 100
     min_key_bits: int = 2048
     max_weights: int = 4096
+    max_sums: int = 4096
     max_blob_bytes: int = 16 << 20
     max_train_s: int = 60
     max_bits: int = 512
@@ -297,8 +300,11 @@ def owed(bounty: BountyState) -> int:
     return unearned + terms.fee_units * terms.cohort_cap * rounds_left
 
 
-def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy) -> None:
-    """Check what the manifests ask for before anything large is fetched or computed. Raises ConsentError."""
+def check_model(*, values: int, visible: bool, key_bits: int, blob_bytes: int, policy: Policy) -> None:
+    """Check what the manifests ask for before anything large is fetched or computed. Raises ConsentError.
+
+    `values`: of an answer; as many weights are trained, unless the question is `visible`: then they are sums.
+    """
     least_bits = min(1024, policy.min_key_bits) if policy.insecure_keys else policy.min_key_bits
     _allow(
         key_bits >= least_bits,
@@ -306,18 +312,13 @@ def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy)
         f"has {key_bits} bits, below your floor of {least_bits}",
         "a short key can be broken, and your update read; do not join",
     )
-    _allow(
-        weights <= policy.max_weights,
-        "model.weights",
-        f"is {weights}, above your limit of {policy.max_weights}",
-        f"raise policy.max_weights in {POLICY_FILE} to accept it",
-    )
-    _allow(
-        blob_bytes <= policy.max_blob_bytes,
-        "model.weights",
-        f"takes {blob_bytes} bytes, above your limit of {policy.max_blob_bytes}",
-        f"raise policy.max_blob_bytes in {POLICY_FILE} to accept it",
-    )
+    name = "sums" if visible else "weights"
+    for limit, is_what, found in (
+        (f"max_{name}", f"is {values}", values),
+        ("max_blob_bytes", f"takes {blob_bytes} bytes", blob_bytes),
+    ):
+        most, hint = getattr(policy, limit), f"raise policy.{limit} in {POLICY_FILE} to accept it"
+        _allow(found <= most, f"model.{name}", f"{is_what}, above your limit of {most}", hint)
 
 
 def check_cover(cover: PaillierCover | VeilCover, policy: Policy) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, connect, explain
+    from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, Study, connect, explain
     from pysonar.frames.schema import category, columns_of, number
 
 _COLUMNS = ("category", "columns_of", "number")
@@ -18,6 +18,7 @@ __all__ = [
     "Key",
     "LinearModel",
     "Session",
+    "Study",
     "category",
     "columns_of",
     "connect",

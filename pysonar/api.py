@@ -23,9 +23,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from pysonar.bounty.base import AnyBounty
 from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.start import look_up
+from pysonar.bounty.study import Study
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.embedded import EmbeddedNetwork
 from pysonar.given import require_type
@@ -43,7 +45,7 @@ from sonar.home.settings import NetworkConfig
 from sonar.telling.amounts import parse_wei
 from sonar.telling.progress import Progress, Sink
 
-__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect", "explain"]
+__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "Study", "connect", "explain"]
 
 _EMBEDDED_GIFT = "1000 ether"
 _ARGUMENTS = {
@@ -99,16 +101,18 @@ class Session:
         fund(self.network, self.address, parse_wei(amount))
         return self.balance_wei
 
-    def key(self, bounty: Bounty) -> Key:
+    def key(self, bounty: AnyBounty) -> Key:
         """Return the bounty's own Paillier key, made and saved in the home if it has none yet.
 
         Raises KeyFileError, ConfigError.
         """
         self._require_open()
-        require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
+        require_type(
+            bounty, Bounty | Study, "bounty", "make one with Bounty.of, .example or .from_toml, or Study.of"
+        )
         return self._scientist.key(bounty, self._password)
 
-    def rotate(self, bounty: Bounty | str, key: Path | str | None = None) -> KeyRotated:
+    def rotate(self, bounty: AnyBounty | str, key: Path | str | None = None) -> KeyRotated:
         """Ask for another Paillier key of a bounty that was started here: a new one, or that of a key file.
 
         Its campaign takes it at the next boundary of rounds. Asking again before that changes nothing. Raises
@@ -120,18 +124,20 @@ class Session:
         given = None if key is None else in_full(Path(key), "key")
         return rotate(self._scientist, self._name(bounty), self._password, given)
 
-    def keys(self, bounty: Bounty | str) -> list[BountyKey]:
+    def keys(self, bounty: AnyBounty | str) -> list[BountyKey]:
         """Return the Paillier keys of a bounty that was started here, oldest first, and their rounds.
 
         Raises ConfigError, KeyFileError.
         """
         return keys_of(self._scientist, self._scientist.started(self._name(bounty)).settings.name)
 
-    def _name(self, bounty: Bounty | str) -> str:
-        require_type(bounty, Bounty | str, "bounty", "give a bounty or its name; campaigns() lists the names")
+    def _name(self, bounty: AnyBounty | str) -> str:
+        require_type(
+            bounty, Bounty | Study | str, "bounty", "give a bounty or its name; campaigns() lists the names"
+        )
         return bounty if isinstance(bounty, str) else bounty.settings.name
 
-    def campaign(self, bounty: Bounty | str) -> Campaign:
+    def campaign(self, bounty: AnyBounty | str) -> Campaign:
         """Return the campaign of a bounty, or of a bounty's name that was started here. Nothing is sent yet.
 
         The same bounty gives the same campaign, also after a restart: it continues where it was. Raises
@@ -139,7 +145,7 @@ class Session:
         """
         self._require_open()
         hint = "make one with Bounty.of, .example or .from_toml; campaigns() lists the names"
-        require_type(bounty, Bounty | str, "bounty", hint)
+        require_type(bounty, Bounty | Study | str, "bounty", hint)
         asked = self._scientist.started(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name
         known = self._campaigns.get(name)

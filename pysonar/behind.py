@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from eth_account.signers.local import LocalAccount
 
+from pysonar.bounty.base import AnyBounty
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.audit import Packets, audit_spec
 from pysonar.campaign.opening import cover_in, job_of
@@ -17,14 +18,19 @@ from pysonar.capsules.client import Asker, Clock, HttpCapsule
 from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
 from pysonar.keys.base import Keyring
+from pysonar.keys.covered.words import WordsHolder
 from pysonar.keys.key import Key
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.contract.market import Market
 from sonar.errors import ConfigError, LocalProtocolError
+from sonar.families.registry import family_of
 from sonar.home.settings import NetworkConfig
 from sonar.ports import Store
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
+
+Covered = VeiledHolder | WordsHolder
+"""A holder behind capsules: of answers in ciphertexts, or in words."""
 
 
 def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> Panel:
@@ -43,19 +49,28 @@ def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> P
     )
 
 
-def holder_behind(bounty: Bounty, keys: Key | Keyring, panel: Panel, market: Market) -> VeiledHolder:
+def holder_behind(bounty: AnyBounty, keys: Key | Keyring, panel: Panel, market: Market) -> Covered:
     """Return the holder of a bounty with capsules."""
     asked = bounty.settings.capsules
     if asked is None:
         raise LocalProtocolError("the bounty has no capsules")
-    audit = audit_spec(bounty) if asked.audited else None
+    audit = audit_spec(judged(bounty)) if asked.audited else None
     wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
-    return VeiledHolder(keys, panel, Place(market.chain_id, market.address), wanted)
+    kind = WordsHolder if family_of(bounty.design.spec).visible else VeiledHolder
+    return kind(keys, panel, Place(market.chain_id, market.address), wanted)
+
+
+def judged(bounty: AnyBounty) -> Bounty:
+    """Return a bounty whose model is judged by held-out rows, which auditors repeat. Raises ConfigError."""
+    if not isinstance(bounty, Bounty):
+        problem = "is true, and of a statistic there is nothing to recompute: it pays fees alone"
+        raise ConfigError("capsules.audit", problem, hint="leave it out")
+    return bounty
 
 
 def audited_by(
-    bounty: Bounty,
-    holder: VeiledHolder,
+    bounty: AnyBounty,
+    holder: Covered,
     panel: Panel,
     market: Market,
     store: Store,
@@ -73,8 +88,10 @@ def audited_by(
         return found
 
     def packets() -> Packets:
+        if not isinstance(holder, VeiledHolder):
+            raise LocalProtocolError("answers in words are not audited")
         job = job_of(records.get(Posting), bounty, market, scientist)
-        return Packets(store.get, holder, records, bounty, job)
+        return Packets(store.get, holder, records, judged(bounty), job)
 
     place = Place(market.chain_id, market.address)
     return CapsuleSignatures(panel, place, auditors, packets, progress)

@@ -20,7 +20,7 @@ from sonar.manifests.model import KeyManifest
 from sonar.telling.documents import Integer, document
 
 if TYPE_CHECKING:
-    from pysonar.bounty.request import Bounty
+    from pysonar.bounty.base import AnyBounty
     from pysonar.wiring import Scientist
 
 IN_USE, PAST, ASKED, UNNEEDED = "in use", "past", "asked for", "not needed"
@@ -117,7 +117,7 @@ def rotate(scientist: Scientist, name: str, password: str, given: Path | None = 
     return KeyRotated(name, str(path), bits, key.public.fingerprint.hex(), number, again=False)
 
 
-def _next_round(scientist: Scientist, asked: Bounty) -> int:
+def _next_round(scientist: Scientist, asked: AnyBounty) -> int:
     """The first round that a new key may count in. Raises UsageError without one, or without a key."""
     name, records = asked.settings.name, Records(scientist.journal, asked.settings.name)
     if records.is_closed():
@@ -128,7 +128,7 @@ def _next_round(scientist: Scientist, asked: Bounty) -> int:
         raise UsageError(f"the bounty {name!r} has no key that could be changed", hint=hint)
     if not scientist.posted(name):
         return 1
-    number, last = records.finished() + 1, asked.settings.rounds
+    number, last = records.finished() + 1, asked.terms.rounds
     if number >= last:
         hint = f"after it, `pysonar key remove {name}` removes the key"
         raise UsageError(
@@ -137,7 +137,7 @@ def _next_round(scientist: Scientist, asked: Bounty) -> int:
     return number + 1
 
 
-def _given(scientist: Scientist, asked: Bounty, given: Path, password: str) -> Key:
+def _given(scientist: Scientist, asked: AnyBounty, given: Path, password: str) -> Key:
     """The key in a file, if this bounty can take it. Raises KeyFileError, UsageError."""
     name, settings = asked.settings.name, asked.settings
     p, q, said = keyfile.primes(given, password)

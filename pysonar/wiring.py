@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pysonar.campaign.records import Posting, Records
 from sonar.chain.sending.intent import PREFIX, Action, Intent
@@ -25,14 +25,16 @@ from sonar.wiring import Party, voice
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from pysonar.bounty.request import Bounty
+    from pysonar.bounty.base import AnyBounty
     from pysonar.bounty.shelf import Shelf
+    from pysonar.bounty.study import Study
     from pysonar.campaign.lifecycle import Campaign
     from pysonar.campaign.signing import Signing
     from pysonar.keys.base import Keyring
     from pysonar.keys.holder import KeyHolder
     from pysonar.keys.key import Key
     from pysonar.models.linear import LinearModel
+    from pysonar.statistics.base import Result
 
 ROLE = "pysonar"
 
@@ -67,7 +69,7 @@ class Scientist(Party):
         if not self.posted(name):
             self.shelf.drop(name)
 
-    def started(self, name: str = "") -> Bounty:
+    def started(self, name: str = "") -> AnyBounty:
         """Return a bounty that was started here; without a name, the only one.
 
         Raises ConfigError.
@@ -88,15 +90,40 @@ class Scientist(Party):
         Raises ConfigError; UsageError before its first round is over; JournalError if this home is an older
         copy; EnvironmentFault if nothing was trained.
         """
+        from pysonar.models.linear import LinearModel
+
+        asked, found = self._found(name)
+        if not isinstance(found, LinearModel):
+            problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
+            raise UsageError(problem, hint="`pysonar result` shows what it has found")
+        return found
+
+    def result(self, name: str = "") -> tuple[Study, Result]:
+        """Return a study that was started here, without a name the only one, with what it has found.
+
+        Raises ConfigError; UsageError for a bounty that trains a model, and before the first round is over;
+        JournalError if this home is an older copy; EnvironmentFault before the last sum is opened; DataError
+        for sums that allow no answer.
+        """
+        from pysonar.bounty.study import Study
+
+        asked, found = self._found(name)
+        if not isinstance(asked, Study):
+            problem = f"{asked.settings.name!r} trains a model, and asks for no statistic"
+            raise UsageError(problem, hint="`pysonar status` shows its losses, `pysonar predict` uses it")
+        return asked, found
+
+    def _found(self, name: str) -> tuple[AnyBounty, Any]:
         from pysonar.campaign.history import check_age
-        from pysonar.campaign.standing import model_of
+        from pysonar.campaign.standing import found_in
 
         asked = self.started(name)
         records = Records(self.journal, asked.settings.name)
         if not records.finished():
-            raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
+            what = "model" if asked.metric else "result"
+            raise UsageError(f"no round is over yet, so there is no {what}", hint="see `pysonar status`")
         check_age(records, lambda: self.market)
-        return model_of(records, asked)
+        return asked, found_in(records, asked)
 
     @property
     def keys(self) -> Path:
@@ -127,7 +154,7 @@ class Scientist(Party):
         key.save(path, password, dev=self.network.dev)
         return key
 
-    def key(self, bounty: Bounty, password: str) -> Key:
+    def key(self, bounty: AnyBounty, password: str) -> Key:
         """Return the key that the bounty is posted with, made if it has none. Raises KeyFileError,
         ConfigError.
         """
@@ -166,7 +193,7 @@ class Scientist(Party):
             raise KeyFileError(problem, hint="restore the key and its ledger from your copy of them")
         return found
 
-    def keyring(self, bounty: Bounty, password: str) -> Keyring:
+    def keyring(self, bounty: AnyBounty, password: str) -> Keyring:
         """Return all keys of a bounty, of which the first is made if it has none. Raises as `key`."""
         from pysonar.keys.base import Keyring
         from pysonar.keys.keyfile import files_of
@@ -174,7 +201,7 @@ class Scientist(Party):
         name, folder = bounty.settings.name, self.keys
         return Keyring(self.key(bounty, password), lambda: files_of(folder, name), password)
 
-    def warn_of_window(self, bounty: Bounty) -> None:
+    def warn_of_window(self, bounty: AnyBounty) -> None:
         """Tell if the settle window of a bounty that is not posted is short for this network's chain."""
         from pysonar.campaign.opening import short_window
 
@@ -185,7 +212,7 @@ class Scientist(Party):
                 if told:
                     self.progress.note(told)
 
-    def campaign(self, bounty: Bounty, password: str, *, patience_s: float = 0.0) -> Campaign:
+    def campaign(self, bounty: AnyBounty, password: str, *, patience_s: float = 0.0) -> Campaign:
         """Return the campaign of a bounty, new or resumed.
 
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
@@ -224,7 +251,7 @@ class Scientist(Party):
             confirmations=self.network.confirmations,
         )
 
-    def _holding(self, bounty: Bounty, keys: Keyring, account: LocalAccount) -> tuple[KeyHolder, Signing]:
+    def _holding(self, bounty: AnyBounty, keys: Keyring, account: LocalAccount) -> tuple[KeyHolder, Signing]:
         """The key's holder, and who is asked for a settler's signatures: with capsules or without."""
         from pysonar.campaign.signing import SignatureFiles
 

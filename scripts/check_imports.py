@@ -253,7 +253,7 @@ RULES = (
     _pysonar("pysonar.keys", "pysonar.capsules"),
     _pysonar("pysonar.frames", "pysonar.given"),
     _pysonar("pysonar.models", "pysonar.given", "pysonar.frames"),
-    _pysonar("pysonar.statistics"),
+    _pysonar("pysonar.statistics", "pysonar.frames"),
     _pysonar(
         "pysonar.bounty",
         "pysonar.capsules",
@@ -284,6 +284,7 @@ RULES = (
     _pysonar(
         "pysonar.wiring",
         "pysonar.behind",
+        "pysonar.statistics",
         "pysonar.capsules",
         "pysonar.frames",
         "pysonar.models",

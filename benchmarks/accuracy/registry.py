@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from benchmarks.accuracy.base import Figure
 from benchmarks.accuracy.leaves import leaves
+from benchmarks.accuracy.ols import moments, ols
 
 FIGURES: Mapping[str, Figure] = {
+    "moments": moments,
+    "ols": ols,
     "leaves": leaves,
 }

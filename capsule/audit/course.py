@@ -16,7 +16,7 @@ from gmpy2 import mpz
 from capsule.audit.memory import Summed
 from capsule.audit.opened import OpenedRound
 from capsule.audit.public import PublicBounty
-from capsule.audit.refusal import Refusal, expect, refuse
+from capsule.audit.refusal import Refusal, expect, refuse, spec_of
 from capsule.audit.told import Place, check_witnessed, class_sums
 from sonar.errors import ManifestError, SonarError, UpdateOutOfRange
 from sonar.families.quadratic.course import Course, Point
@@ -38,7 +38,7 @@ def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int
 
     `start` int[d k]: the first round's weights. Raises Refusal.
     """
-    rows, spec = request.holdout, first.family
+    rows, spec = request.holdout, spec_of(first)
     values = rows.matrix()
     made = commitment(rows.salt, rows.columns, values)
     expect("holdout", "the commitment to these rows", made, first.holdout)

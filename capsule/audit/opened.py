@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gmpy2 import mpz
 
 from capsule.audit.public import PublicBounty
-from capsule.audit.refusal import expect, refuse
+from capsule.audit.refusal import expect, refuse, spec_of
 from sonar.errors import CiphertextError, ManifestError
 from sonar.manifests.audit import AuditedRound, Openings
 from sonar.manifests.model import ModelManifest
@@ -113,7 +113,8 @@ def opened_weights(
     plain = batch.add(f"the weights of round {model.round}", key, public.weights(model), openings)
     weights = tuple(key.signed(m) for m in plain)
     most = model.slot_plan.bounds.weight_max
-    for name, weight in zip(model.family.weight_names, weights, strict=True):
+    names = spec_of(model).weight_names
+    for name, weight in zip(names, weights, strict=True):
         if abs(weight) > most:
             refuse("weights", f"the weight of {name} in round {model.round} is {weight}; at most {most}")
     return weights

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from sonar.errors import RemoteError
+from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.manifests.model import ModelManifest
 
 
 class Refusal(RemoteError):
@@ -52,6 +54,15 @@ def expect(code: str, what: str, found: object, wanted: object) -> None:
     """Refuse unless `found` is what is wanted; the refusal shows both."""
     if found != wanted:
         refuse(code, f"{what} is {_shown(found)}; {_shown(wanted)} follows from the round")
+
+
+def spec_of(model: ModelManifest) -> QuadraticSpec:
+    """Return what a bounty trains; refuse one of a family whose steps nobody recomputes."""
+    if not isinstance(model.family, QuadraticSpec):
+        refuse(
+            "not-audited", f"bounties of the family {model.family.kind!r} pay fees only: they are not audited"
+        )
+    return model.family
 
 
 def _shown(value: object) -> str:

@@ -17,6 +17,7 @@ from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
+from sonar.veil.words import WORD_BITS
 
 if TYPE_CHECKING:
     from capsule.opening.chainview import View
@@ -26,10 +27,13 @@ _MOST_KEPT = 64
 
 @dataclass(frozen=True)
 class Question:
-    """What a round asks: the digest of its model's manifest, and the key that answers are under."""
+    """What a round asks: the digest of its model's manifest, and the key that answers are under.
+
+    There is none if they are words.
+    """
 
     model: Digest
-    key: PublicKey
+    key: PublicKey | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,16 @@ class Bounty:
     def held(self) -> tuple[int, ...]:
         """The classes of seeds that this capsule holds, ascending."""
         return self.cover.classes.held_by(self.place)
+
+    @property
+    def are_words(self) -> bool:
+        """Whether answers are words: masks are added modulo 2^64, and nothing is encrypted."""
+        return self.model.answers_are_words
+
+    @property
+    def value_bits(self) -> int:
+        """Of how many bits a functional's value is, and a number in its vector."""
+        return WORD_BITS if self.are_words else self.plan.slot_bits
 
 
 class Bounties:
@@ -106,7 +120,7 @@ class Bounties:
         for field in FROZEN:
             if getattr(model, field) != getattr(bounty.model, field):
                 raise Refused("model", f"the {field} of round {number} is not that of round 1")
-        found = Question(digest, self._key(model))
+        found = Question(digest, None if model.answers_are_words else self._key(model))
         with self._lock:
             self._questions[place] = found
             while len(self._questions) > 256 * _MOST_KEPT:
@@ -123,7 +137,8 @@ class Bounties:
         epoch = self._epoch(cover, place)
         if model.key.digest != posted.key_digest:
             raise Refused("model", "the model's key is not the one that the bounty was posted with")
-        self._key(model)
+        if not model.answers_are_words:
+            self._key(model)
         try:
             plan = model.slot_plan
         except PlanError as error:

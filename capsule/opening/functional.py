@@ -16,7 +16,8 @@ from sonar.manifests.capsule import Ask, FunctionalRequest, Part
 from sonar.paillier.cohort import digest_of_parts
 from sonar.protocol.ids import Address, Digest
 from sonar.veil.functionals import class_value, read_vector, told
-from sonar.veil.masks import class_masks, class_wraps
+from sonar.veil.masks import Words, class_masks, class_wraps
+from sonar.veil.words import class_word_value, read_words
 
 if TYPE_CHECKING:
     from capsule.opening.bounties import Bounty
@@ -38,8 +39,8 @@ class Question:
 
 def questions_of(bounty: Bounty, request: FunctionalRequest) -> list[Question]:
     """Return the asks of a request, checked for form. Raises Refused."""
-    plan, work = bounty.plan, 0
-    width = (plan.slot_bits + 7) // 8
+    most, work = bounty.value_bits, 0
+    width = (most + 7) // 8
     hashes = [hashlib.sha256(vector).digest() for vector in request.vectors]
     for ask in request.asks:
         rounds = [part.round for part in ask.parts]
@@ -47,8 +48,8 @@ def questions_of(bounty: Bounty, request: FunctionalRequest) -> list[Question]:
             _malformed(f"the parts of an ask about {ask.mine} do not ascend by round up to {request.round}")
         if any(part.vector >= len(hashes) for part in ask.parts):
             _malformed(f"an ask about {ask.mine} names a vector that the request does not have")
-        if ask.bits > plan.slot_bits:
-            _malformed(f"an ask about {ask.mine} is for {ask.bits} bits; a value has {plan.slot_bits}")
+        if ask.bits > most:
+            _malformed(f"an ask about {ask.mine} is for {ask.bits} bits; a value has {most}")
         digits = sum(len(request.vectors[part.vector]) for part in ask.parts) // width
         work += digits * len(bounty.held)
     if work > MOST_DIGITS:
@@ -73,6 +74,7 @@ class Teller:
     def __init__(self, updates: Updates, bounty: Bounty, view: View, request: FunctionalRequest) -> None:
         self._updates, self._bounty, self._view = updates, bounty, view
         self._vectors: dict[int, list[int]] = {}
+        self._words: dict[int, Words] = {}
         self._request = request
         self._read: dict[tuple[Address, int, bytes], Masked] = {}
         self._made: dict[tuple[Address, int], tuple[list[list[mpz]], list[list[int]]]] = {}
@@ -83,7 +85,7 @@ class Teller:
         for ask in asks:
             for part in ask.parts:
                 self._masked(ask.mine, part.round, part.update)
-                self._vector(part.vector)
+                self._check_vector(part.vector)
 
     def at_fault(self, asks: Sequence[Ask]) -> tuple[Address, ...]:
         """Return the mines whose masks cannot be made, though the asks name what they revealed.
@@ -106,7 +108,20 @@ class Teller:
 
     def value(self, question: Question) -> Told:
         """Return what an ask is told: a number for each class that this capsule holds."""
-        ask, bounty = question.ask, self._bounty
+        values = self._of_words(question.ask) if self._bounty.are_words else self._of_digits(question.ask)
+        told_ = tuple(told(value, self._bounty.value_bits, question.ask.bits) for value in values)
+        return Told(question.ask.mine, question.digest, question.ask.bits, told_)
+
+    def _of_words(self, ask: Ask) -> list[int]:
+        masked = [self._masked(ask.mine, part.round, part.update) for part in ask.parts]
+        vectors = [self._words_at(part.vector) for part in ask.parts]
+        return [
+            class_word_value([(v, one.seeds[c], one.place) for v, one in zip(vectors, masked, strict=True)])
+            for c in self._bounty.held
+        ]
+
+    def _of_digits(self, ask: Ask) -> list[int]:
+        bounty = self._bounty
         if ask.mine != self._mine:
             self._made.clear()  # the masks of one mine at a time
             self._mine = ask.mine
@@ -117,9 +132,14 @@ class Teller:
         for index in range(len(bounty.held)):
             masks = [each[index] for each, _ in made]
             wraps = [each[index] for _, each in made]
-            whole = class_value(bounty.plan, moduli, vectors, masks, wraps)
-            values.append(told(whole, bounty.plan.slot_bits, ask.bits))
-        return Told(ask.mine, question.digest, ask.bits, tuple(values))
+            values.append(class_value(bounty.plan, moduli, vectors, masks, wraps))
+        return values
+
+    def _check_vector(self, index: int) -> None:
+        if self._bounty.are_words:
+            self._words_at(index)
+        else:
+            self._vector(index)
 
     def _vector(self, index: int) -> list[int]:
         if index not in self._vectors:
@@ -128,6 +148,15 @@ class Teller:
             except ManifestError as error:
                 raise Refused("malformed", f"vectors.{index}: {error.problem}") from error
         return self._vectors[index]
+
+    def _words_at(self, index: int) -> Words:
+        if index not in self._words:
+            try:
+                count = self._bounty.plan.weights
+                self._words[index] = read_words(self._request.vectors[index], count, "vectors")
+            except ManifestError as error:
+                raise Refused("malformed", f"vectors.{index}: {error.problem}") from error
+        return self._words[index]
 
     def _masked(self, mine: Address, number: int, update: bytes) -> Masked:
         place = mine, number, update

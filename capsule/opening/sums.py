@@ -9,7 +9,8 @@ from gmpy2 import mpz
 
 from capsule.problems import Refused
 from sonar.veil.masks import class_masks
-from sonar.veil.sums import class_sums
+from sonar.veil.sums import class_sums, class_word_sums
+from sonar.veil.words import write_words
 
 if TYPE_CHECKING:
     from capsule.opening.bounties import Bounty
@@ -36,11 +37,14 @@ def masked_of(
 
 
 def sums_of(bounty: Bounty, masked: list[tuple[int, Masked]]) -> tuple[bytes, ...]:
-    """Return the sums of each class that this capsule holds: for each ciphertext a number as long as n.
+    """Return the sums of each class that this capsule holds: for each ciphertext a number as long as n, or
+    for each word one of 8 bytes.
 
-    All updates are of one round, and so under one key. Masks are made one update after the other: memory does
-    not grow with their number.
+    All updates are of one round, and so under one key. Masks are made one update after the other, of words
+    chunk by chunk: memory does not grow with their number.
     """
+    if bounty.are_words:
+        return tuple(_words_of(bounty.plan.weights, masked, number) for number in bounty.held)
     n, count, width = masked[0][1].n, bounty.plan.ciphertexts, (bounty.plan.key_bits + 7) // 8
 
     def masks(number: int) -> Iterator[tuple[int, list[mpz]]]:
@@ -50,3 +54,8 @@ def sums_of(bounty: Bounty, masked: list[tuple[int, Masked]]) -> tuple[bytes, ..
         b"".join(int(total).to_bytes(width, "big") for total in class_sums(n, count, masks(number)))
         for number in bounty.held
     )
+
+
+def _words_of(count: int, masked: list[tuple[int, Masked]], number: int) -> bytes:
+    answers = [(weight, one.seeds[number], one.place) for weight, one in masked]
+    return b"".join(map(write_words, class_word_sums(count, answers)))

@@ -32,7 +32,7 @@ _MOST_KEPT = 4096
 class Masked:
     """An update as far as a capsule knows it: where its masks come from, by class that this capsule holds.
 
-    They are added modulo `n`, which is that of its round's key.
+    They are added modulo `n`, which is that of its round's key; 0 for words, whose masks are modulo 2^64.
     """
 
     place: Place
@@ -71,7 +71,8 @@ class Updates:
         seeds = self._opened(bounty, mine, veil)
         if not self._ledger.freeze_seeds(bounty.bounty, mine, digest_of_parts(*veil.seeds)):
             _refuse(mine, f"has other seeds in round {number} than before in this bounty")
-        found = Masked(Place(question.model, veil.nonce, number), manifest.rows, question.key.n, seeds)
+        n = question.key.n if question.key else mpz(0)
+        found = Masked(Place(question.model, veil.nonce, number), manifest.rows, n, seeds)
         with self._lock:
             self._known[place] = found
             while len(self._known) > _MOST_KEPT:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
-from sonar.data.table import Contents, Matrix
+from sonar.data.contents import Contents
+from sonar.data.schema import Schema
+from sonar.data.table import Matrix
 
 Batches = Generator[Matrix, None, str]
 """float64[rows, columns] after each other; at the end, the fingerprint of all that was read."""
@@ -36,6 +38,14 @@ class DataSource(Protocol):
         Returns the fingerprint of what was read, so that nothing can change unnoticed between check and
         reading. Without columns, the batches only count the rows. Raises DataError for a missing column, for
         a value that is not a finite number, and if there are no rows.
+        """
+        ...
+
+    def coded(self, schema: Schema) -> Batches:
+        """Yield the columns of a schema as codes (`sonar.data.schema.Rows`), in one pass, never all at once.
+
+        Returns the fingerprint of what was read. Raises DataError, as `batches`, and for a cell that the
+        schema does not allow: a category that is not in the vocabulary, a missing cell.
         """
         ...
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mine.data.base import Batches
-from sonar.data.table import MAX_CSV_BYTES, Contents, csv_batches, csv_contents
+from sonar.data.contents import Contents, csv_contents
+from sonar.data.schema import Schema
+from sonar.data.table import MAX_CSV_BYTES, csv_batches, csv_coded
 from sonar.errors import DataError
 from sonar.home.files import in_full
 
@@ -44,6 +46,12 @@ class CsvFile:
         """Yield the numbers of these columns; the others may hold anything."""
         with self._opened() as file:
             yield from csv_batches(file, self._source, columns)
+            return file.fingerprint()
+
+    def coded(self, schema: Schema) -> Batches:
+        """Yield the columns of a schema as codes; the others may hold anything."""
+        with self._opened() as file:
+            yield from csv_coded(file, self._source, schema)
             return file.fingerprint()
 
     def fingerprint(self) -> str:

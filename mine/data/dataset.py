@@ -19,6 +19,7 @@ from sonar.frozen import frozen
 
 if TYPE_CHECKING:
     from mine.data.base import DataSource
+    from sonar.data.schema import Schema
     from sonar.data.table import Matrix
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -29,7 +30,8 @@ class DataSet:
     """A registered data set: which rows, by `kind` and `source`, and what they were then.
 
     `digest` is the source's fingerprint; `columns` are those that hold numbers, `left_out` says why others do
-    not. Raises ValueError for a kind that there is not.
+    not. The `declarable` ones of them serve bounties which declare what their cells mean. Raises ValueError
+    for a kind that there is not.
     """
 
     name: str
@@ -39,6 +41,7 @@ class DataSet:
     columns: tuple[str, ...]
     rows: int
     left_out: Mapping[str, str] = field(default_factory=dict)
+    declarable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in SOURCES:
@@ -46,12 +49,13 @@ class DataSet:
 
     def to_record(self) -> dict[str, Any]:
         """As JSON-ready values."""
-        return {**asdict(self), "columns": list(self.columns)}
+        return {**asdict(self), "columns": list(self.columns), "declarable": list(self.declarable)}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> DataSet:
         """Read what `to_record` wrote."""
-        return cls(**{**record, "columns": tuple(record["columns"])})
+        tuples = {name: tuple(record.get(name, ())) for name in ("columns", "declarable")}
+        return cls(**{**record, **tuples})
 
     def batches(self, columns: Sequence[str]) -> Iterator[Matrix]:
         """Yield the numbers of `columns` as float64[rows, len(columns)], some rows at a time.
@@ -61,18 +65,26 @@ class DataSet:
         """
         self._check((yield from self._opened().batches(columns)))
 
+    def coded(self, schema: Schema) -> Iterator[Matrix]:
+        """Yield the columns of a schema as codes (`sonar.data.schema.Rows`), some rows at a time.
+
+        As `batches`. Raises DataError.
+        """
+        self._check((yield from self._opened().coded(schema)))
+
     def verify(self) -> None:
         """Check that the content is what was registered. Raises DataError."""
         self._check(self._opened().fingerprint())
 
     def examine(self) -> None:
         """Check every value, and that the content is what was registered. Raises DataError."""
-        _, fingerprint = self._opened().contents(tuple(self.left_out))
+        unread = tuple(name for name in self.left_out if name not in self.declarable)
+        _, fingerprint = self._opened().contents(unread)
         self._check(fingerprint)
 
-    def missing(self, columns: Sequence[str]) -> list[str]:
-        """Which of `columns` the data set does not have."""
-        there = plain_names(self.columns)
+    def missing(self, columns: Sequence[str], *, declared: bool = False) -> list[str]:
+        """Which of `columns` the data set does not have: as numbers, or as a bounty has `declared` them."""
+        there = plain_names((*self.columns, *self.declarable) if declared else self.columns)
         return [column for column in columns if plain_name(column) not in there]
 
     def _opened(self) -> DataSource:
@@ -109,7 +121,8 @@ def register(kind: str, source: str, name: str | None = None, without: Sequence[
     rows = SOURCES[kind](source)
     called = check_name(name or rows.name)
     found, fingerprint = rows.contents(without)
-    return DataSet(called, kind, source, fingerprint, found.columns, found.rows, found.left_out)
+    left_out, others = found.left_out, found.declarable
+    return DataSet(called, kind, source, fingerprint, found.columns, found.rows, left_out, others)
 
 
 def check_name(name: str) -> str:

@@ -7,10 +7,15 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+
 from mine.data.base import Batches
 from sonar.data import examples
+from sonar.data.coding import Coder
+from sonar.data.contents import UNREAD, Contents
 from sonar.data.names import index_of
-from sonar.data.table import UNREAD, Contents, Table
+from sonar.data.schema import Schema
+from sonar.data.table import Table
 from sonar.errors import DataError
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40}):(\d{1,4})/(\d{1,4})")
@@ -50,6 +55,11 @@ class Example:
     def batches(self, columns: Sequence[str]) -> Batches:
         """Yield the whole shard: the examples are small."""
         yield self._table.matrix(columns)
+        return self.fingerprint()
+
+    def coded(self, schema: Schema) -> Batches:
+        """Yield the whole shard, coded: an example's categories are numbers."""
+        yield np.column_stack([Coder(column).codes(self._table.column(column.name)) for column in schema])
         return self.fingerprint()
 
     def fingerprint(self) -> str:

@@ -13,7 +13,10 @@ from sonar.telling.documents import Amount, PartyReady, document
 
 @document
 class DataFacts:
-    """A registered data set; `left_out` says of columns of its source why they are not in it."""
+    """A registered data set; `left_out` says of columns of its source why they are not in it.
+
+    The `declarable` ones of them serve bounties which declare what their cells mean, as categories do.
+    """
 
     name: str
     kind: str
@@ -22,6 +25,7 @@ class DataFacts:
     columns: list[str]
     rows: int
     left_out: dict[str, str]
+    declarable: list[str]
 
 
 @document
@@ -126,7 +130,7 @@ class OfferFacts:
     reward_units: Amount
     key_bits: int
     needs: list[str]
-    feature_map: str
+    asks: str
     data: list[str]
     problem: str
     hint: str

@@ -186,7 +186,7 @@ def _asked(one: OfferFacts) -> Iterable[str]:
     if one.record:
         yield f"scientist {one.scientist}: {in_words(one.record)}"
     if one.needs:
-        yield f"needs {', '.join(one.needs)}; feature map {one.feature_map}; key of {one.key_bits} bits"
+        yield f"needs {', '.join(one.needs)}; {one.asks}; key of {one.key_bits} bits"
     yield from in_lines(one.cover) if one.cover else ()
     yield from price_lines(one.price, one.costs) if one.price else ()
     yield (
@@ -270,6 +270,7 @@ def print_added(dataset: DataSet) -> None:
 
 
 def print_left_out(dataset: DataSet) -> None:
-    """Print which columns of its source a data set does not have, and why."""
+    """Print which columns of its source serve only bounties that say what they mean, and which none."""
     for column, why in dataset.left_out.items():
-        print(printable(f"left out: column {column!r} ({why})"))
+        told = "for bounties that declare it" if column in dataset.declarable else "left out"
+        print(printable(f"{told}: column {column!r} ({why})"))

@@ -62,7 +62,7 @@ class Drawing:
         privacy.memory.check(dataset.name, content_of(dataset), gaps)
         price = family.price(spec)
         assert price is not None
-        sums = family.sums(spec, dataset.batches(family.columns(spec)))
+        sums = family.sums(spec, family.read(spec, dataset))
         drawn = Release(tuple(noisy(sums, price.parts, secrets.token_bytes)), sums.rows)
         charge = Charge(
             content_of(dataset),

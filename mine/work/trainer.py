@@ -31,11 +31,11 @@ from mine.work.veil import Site
 from sonar.cores import cores_allowed, in_processes
 from sonar.data.names import missing_column, plain_name, plain_names, spelled, twice
 from sonar.errors import ConsentError, DataError, ManifestError
-from sonar.families.base import Prepared
+from sonar.families import question
+from sonar.families.base import Matrix, Prepared
 from sonar.families.registry import AnyFamily, family_of
 from sonar.home.folder import PrivateFolder
 from sonar.manifests.model import FROZEN, AllowList, KeyManifest, ModelManifest
-from sonar.paillier.affine import estimated_s
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
@@ -43,6 +43,9 @@ from sonar.privacy.terms import Price
 from sonar.protocol import allowlist
 from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState
+from sonar.settling.updates import Form
+from sonar.veil.masks import Words
+from sonar.veil.words import to_words
 
 _REPORT = "the bounty is malformed: do not join it, and tell its scientist"
 LONG_S = 3.0
@@ -69,7 +72,17 @@ class Task:
     @property
     def seconds(self) -> float:
         """About how long an update takes on one core."""
-        return estimated_s(self.plan)
+        return self.family.seconds(self.model.family, self.plan)
+
+    @property
+    def form(self) -> Form:
+        """How answers lie in their blobs, in the round of `key`."""
+        return Form(self.plan, self.key, self.model.answers_are_words)
+
+    @property
+    def blindings(self) -> int:
+        """How many an update takes: one for each ciphertext, and words are none."""
+        return 0 if self.form.are_words else self.plan.ciphertexts
 
     @property
     def family(self) -> AnyFamily:
@@ -121,6 +134,10 @@ class Task:
         """The columns that a data set must have: the features, then the targets."""
         return self.family.columns(self.model.family)
 
+    def rows(self, dataset: DataSet) -> Iterable[Matrix]:
+        """Yield a data set's rows as the family takes them. Raises DataError."""
+        return self.family.read(self.model.family, dataset)
+
 
 def read_task(
     site: Site, store: Store, bounty: BountyState, model_digest: Digest, key_digest: Digest, policy: Policy
@@ -133,15 +150,17 @@ def read_task(
     if model.key.digest != key_digest:
         raise ManifestError("model.key", "is not the key that the bounty was posted with", hint=_REPORT)
     veil.check_cover(model.cover, site, policy)
+    family, spec = family_of(model.family), model.family
     consent.check_model(
-        weights=model.plan.weights,
+        values=model.plan.weights,
+        visible=family.visible,
         key_bits=model.plan.key_bits,
-        blob_bytes=model.plan.weights * (model.plan.key_bits // 4),
+        blob_bytes=family.numbers(spec) * (8 if family.visible else model.plan.key_bits // 4),
         policy=policy,
     )
     plan = model.slot_plan
-    consent.check_work(estimated_s(plan), bounty.terms, policy)
-    family_of(model.family).check_noise(model.family, plan)
+    consent.check_work(family.seconds(spec, plan), bounty.terms, policy)
+    family.check_noise(spec, plan)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(
@@ -243,10 +262,14 @@ def check_frozen(task: Task, model: ModelManifest) -> None:
             )
 
 
-def read_weights(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
-    """Fetch a round's encrypted weights, and check each. `task` is of the round."""
-    size = task.plan.weights * task.key.ciphertext_bytes
-    return task.key.decode_blob(joined(model.blobs, size, store.get), task.plan.weights)
+def read_question(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
+    """Fetch what a round asks about, and check each number. `task` is of the round.
+
+    Raises ManifestError, CiphertextError, BlobNotFound, StoreUnavailable.
+    """
+    spec = task.model.family
+    blob = joined(model.blobs, question.bytes_of(task.family, spec, task.key), store.get)
+    return question.read_question(task.family, spec, task.key, blob)
 
 
 def prepare(task: Task, dataset: DataSet) -> Prepared:
@@ -256,7 +279,7 @@ def prepare(task: Task, dataset: DataSet) -> Prepared:
     """
     spec = task.model.family
     task.family.check_rows(spec, dataset.rows)
-    prepared: Prepared = task.family.prepare(spec, task.plan, dataset.batches(task.columns))
+    prepared: Prepared = task.family.prepare(spec, task.plan, task.rows(dataset))
     return prepared
 
 
@@ -265,7 +288,7 @@ def try_out(task: Task, dataset: DataSet) -> None:
     if task.price is None:
         prepare(task, dataset)
     else:
-        task.family.sums(task.model.family, dataset.batches(task.columns))
+        task.family.sums(task.model.family, task.rows(dataset))
 
 
 def restored(task: Task, data: bytes) -> Prepared:
@@ -284,24 +307,37 @@ def check_map(prepared: Prepared, recorded: str) -> None:
         )
 
 
-def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) -> list[mpz]:
-    """Return the answer to encrypted weights, re-randomised; a long product over the cores allowed.
+def make_update(task: Task, prepared: Prepared, asked: list[mpz], pool: Pool, dataset: DataSet) -> list[mpz]:
+    """Return the answer to a question, re-randomised; a long product over the cores allowed.
 
-    Raises CiphertextError, BoundsError, ConfigError.
+    Raises CiphertextError, BoundsError, ConfigError; DataError if the data must be read and have changed.
     """
-    parts = cores_allowed() if task.seconds >= LONG_S else 1
-    update = task.family.answer(task.key, task.plan, prepared, weights, parts=parts, run=in_processes)
+    parts, rows = cores_allowed() if task.seconds >= LONG_S else 1, lambda: task.rows(dataset)
+    update = task.family.answer(
+        task.key, task.plan, prepared, asked, rows=rows, parts=parts, run=in_processes
+    )
     blindings = pool.take(task.key, len(update))
     return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
+
+
+def make_words(task: Task, prepared: Prepared, asked: list[mpz], dataset: DataSet) -> Words:
+    """Return the answer to a question that everybody sees, uint64[plan.weights], in the clear.
+
+    Raises as `make_update`.
+    """
+    numbers = [int(number) for number in asked]
+    return to_words(task.family.values(task.plan, prepared, numbers, lambda: task.rows(dataset)))
 
 
 def fits(task: Task, dataset: DataSet) -> None:
     """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
     if name := twice(plain_names(task.columns)):
         raise DataError(f"column {spelled(name)}", "is the name of two columns of the bounty", hint=_REPORT)
-    missing = dataset.missing(task.columns)
+    declared = bool(task.family.schema(task.model.family))
+    missing = dataset.missing(task.columns, declared=declared)
     if missing:
-        told = missing_column(missing[0], dataset.columns)
+        there = (*dataset.columns, *dataset.declarable) if declared else dataset.columns
+        told = missing_column(missing[0], there)
         more = f", nor {len(missing) - 1} more that the bounty needs" if len(missing) > 1 else ""
         out = dataset.left_out.get(plain_name(missing[0]), "")
         raise DataError(

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sonar.families.registry import family_of
 from sonar.telling.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pysonar.bounty.request import Bounty
+    from pysonar.bounty.base import AnyBounty
     from pysonar.keys.ledger import Revealed
 
 WHO = ("you, with this program", "you, with other software", "a mine", "other mines", "everybody")
 CAPSULE = "a capsule"
 
 
-def readers(bounty: Bounty) -> list[str]:
+def readers(bounty: AnyBounty) -> list[str]:
     """Return who could read single answers, in lines."""
     asked, least = bounty.settings.capsules, bounty.offer.terms.min_mines
+    own = "sums" if family_of(bounty.design.spec).visible else "A and b"
     if asked is None:
-        noise = "" if bounty.settings.privacy is None else ", with its noise"
+        noise = ", with its noise" if family_of(bounty.design.spec).price(bounty.design.spec) else ""
         return [
-            "in plain words: you hold the key, so software other than this could open each mine's A and "
-            f"b{noise} ([capsules] ends this), and min_mines counts {least} addresses, not people"
+            "in plain words: you hold the key, so software other than this could open each mine's "
+            f"{own}{noise} ([capsules] ends this), and min_mines counts {least} addresses, not people"
         ]
     held = "all that the network lists" if asked.members is None else count(len(asked.members), "capsule")
     lines = [
-        f"in plain words: no software of yours can open a mine's A and b, unless {asked.threshold} capsules "
+        f"in plain words: no software of yours can open a mine's {own}, unless {asked.threshold} capsules "
         f"help it ({asked.threshold} of {held}); each tells at most {asked.bits} bits of an answer, "
         f"for tests and scores; and min_mines counts {least} addresses, not people",
         "each capsule: who answers when, and masks; never data, nor your key",
@@ -40,7 +42,7 @@ def readers(bounty: Bounty) -> list[str]:
     return lines
 
 
-def waits(bounty: Bounty) -> list[str]:
+def waits(bounty: AnyBounty) -> list[str]:
     """Return what a bounty waits for that capsules do, in lines."""
     asked = bounty.settings.capsules
     if asked is None:
@@ -57,7 +59,7 @@ def waits(bounty: Bounty) -> list[str]:
     return lines
 
 
-def gas(bounty: Bounty) -> str:
+def gas(bounty: AnyBounty) -> str:
     """Return which transactions of yours cost gas."""
     asked = bounty.settings.capsules
     told = "for posting, one settlement per round, and one withdrawal"
@@ -68,14 +70,18 @@ def gas(bounty: Bounty) -> str:
     return told + once if asked.audited else told
 
 
-def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -> dict[str, dict[str, str]]:
+def learned(
+    bounty: AnyBounty, aggregates: int, revealed: Mapping[str, Revealed]
+) -> dict[str, dict[str, str]]:
     """Return what each party has learned after this many aggregates: by subject, then by party."""
-    needed, asked = bounty.design.spec.width, bounty.settings.capsules
+    needed, asked = bounty.rounds_to_all, bounty.settings.capsules
     pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
     bits = max((each.score_bits for each in revealed.values()), default=0)
     tested = f"{bits} bits of scores, and yes/no tests"
+    visible = family_of(bounty.design.spec).visible
+    hidden = "all" if visible else "encrypted"
     known = {
-        "the weights": ("all", "all", "encrypted", "encrypted", "encrypted"),
+        "the question" if visible else "the weights": ("all", "all", hidden, hidden, hidden),
         "sums over all mines' data": (pooled, "all", "no", "no", "no"),
         "sums over one mine's data": (tested, "all", "its own", "no", "no"),
         "single rows": ("no", "often", "its own", "no", "no"),

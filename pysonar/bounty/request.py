@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +33,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.bounty.base import Offered
+from pysonar.bounty.kinds.judged import Judged
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named, with_leaves
 from pysonar.bounty.tables import HeldOut, in_memory, load, read
@@ -46,17 +47,10 @@ from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.home.files import expanded
 from sonar.paillier.affine import estimated_s
-from sonar.protocol.ids import Address
-from sonar.protocol.phase import Terms
-from sonar.telling.amounts import Unit
-from sonar.telling.waiting import PATIENCE_S
-
-_OFFERED = ("offer", "terms", "unit", "allowed", "patience_s")
-"""What follows from the network, besides settings and data."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bounty:
+class Bounty(Judged, Offered):
     """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`.
 
     `start` is the model that it begins with, None for the null model. `dev`: it is for a development network,
@@ -151,16 +145,6 @@ class Bounty:
         problem = f"{value!r} is no better than the start, which has {name} = {at:.6g}"
         return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the nearest that can be paid")
 
-    def on(self, *, dev: bool) -> Bounty:
-        """Return the same bounty for a development network, or for any other one."""
-        if dev == self.dev:
-            return self
-        other = copy(self)  # with all that is derived from data, which may take long
-        object.__setattr__(other, "dev", dev)
-        for name in _OFFERED:
-            other.__dict__.pop(name, None)
-        return other
-
     @cached_property
     def features(self) -> tuple[str, ...]:
         """The columns to predict from."""
@@ -206,29 +190,9 @@ class Bounty:
     def offer(self) -> Offer:
         """What mines are offered. Raises ConfigError naming a field of the settings."""
         train_s = estimated_s(self.design.plan)
-        return offer_of(self.settings, self.initial_loss, self.target_loss, train_s, dev=self.dev)
-
-    @cached_property
-    def terms(self) -> Terms:
-        """The terms as the contract takes them."""
-        return self.offer.terms
-
-    @cached_property
-    def unit(self) -> Unit:
-        """The unit of amounts, from the settings alone."""
-        return self.offer.unit
-
-    @cached_property
-    def allowed(self) -> tuple[Address, ...]:
-        """The mines that may take part, ascending; empty for all."""
-        return self.offer.allowed
-
-    @cached_property
-    def patience_s(self) -> float:
-        """How long to retry: at least a round's windows, since nobody else settles it."""
-        terms = self.offer.terms
-        windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
-        return max(PATIENCE_S, windows_s)
+        return offer_of(
+            self.settings, self.settings.rounds, self.initial_loss, self.target_loss, train_s, dev=self.dev
+        )
 
     @cached_property
     def digest(self) -> str:

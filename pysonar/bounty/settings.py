@@ -67,8 +67,9 @@ def _kind_in(known: Collection[str]) -> Callable[[object], object]:
     return table
 
 
-_Amount = Annotated[str, Field(min_length=1, max_length=100)]
-_Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
+Amount = Annotated[str, Field(min_length=1, max_length=100)]
+Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
+BountyName = Annotated[str, AfterValidator(_name)]
 _Positive = Annotated[float, Field(gt=0, lt=1e15, allow_inf_nan=False)]
 _Fraction = Annotated[int, Field(ge=0, le=48)]
 _Target = Annotated[float, Field(allow_inf_nan=False)]
@@ -118,7 +119,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    name: Annotated[str, AfterValidator(_name)]
+    name: BountyName
     loss: Annotated[str, AfterValidator(_one_of(LOSSES))] = "squared"
     feature_map: Annotated[MapWish, BeforeValidator(_kind_in(MAPS))] = MAPS["standard"]()
     optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = GradientMemoryWish()
@@ -129,16 +130,16 @@ class Settings(BaseModel):
     min_mines: Annotated[int, Field(ge=2, le=255)] = 3
     rows_min: Annotated[int, Field(ge=10, lt=1 << 32)] | None = None
     weight_rows: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
-    commit_window_s: _Window | None = None
-    reveal_window_s: _Window | None = None
-    settle_window_s: _Window | None = None
+    commit_window_s: Window | None = None
+    reveal_window_s: Window | None = None
+    settle_window_s: Window | None = None
     quiet_s: Annotated[int, Field(ge=0, lt=1 << 16)] = 0
     asset: Annotated[str, Field(max_length=42)] | None = None
     asset_symbol: Annotated[str, Field(max_length=16)] = ""
     asset_decimals: Annotated[int, Field(ge=0, le=MAX_DECIMALS)] | None = None
-    stake: _Amount = "0.01 ether"
-    fee: _Amount = "0.002 ether"
-    reward: _Amount = "1 ether"
+    stake: Amount = "0.01 ether"
+    fee: Amount = "0.002 ether"
+    reward: Amount = "1 ether"
     overdue_bps: Annotated[int, Field(ge=0, le=10_000)] = 10_000
     settler: Annotated[str, Field(max_length=42)] | None = None
     allow: Annotated[list[str], Field(strict=False)] | None = None
@@ -156,6 +157,11 @@ class Settings(BaseModel):
     target_clip: _Positive | None = None
     weight_frac: _Fraction | None = None
     data_frac: _Fraction | None = None
+
+    @property
+    def amounts(self) -> dict[str, str]:
+        """What is staked and paid, as it is written, by the field's name."""
+        return {"stake": self.stake, "fee": self.fee, "reward": self.reward}
 
     @property
     def free_bits(self) -> int:
@@ -195,7 +201,7 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
         if name in _WRITTEN_NOW:
             problem = "is no longer a field"
             raise ConfigError(name, problem, hint=_WRITTEN_NOW[name].format(fields[name]))
-    settings = _validated(Settings, fields, "")
+    settings = validated(Settings, fields, "")
     if settings.local_rate is not None and settings.local_steps == 1:
         hint = "leave it out, or ask for more local_steps, which go by it"
         raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
@@ -235,7 +241,7 @@ def _check_capsules(settings: Settings) -> None:
 
 def holdout_of(fields: Mapping[str, Any]) -> HoldoutSettings:
     """Return the checked table [holdout]. Raises ConfigError naming the field."""
-    return _validated(HoldoutSettings, fields, "holdout.")
+    return validated(HoldoutSettings, fields, "holdout.")
 
 
 def check_key(name: str, key_bits: int) -> None:
@@ -258,7 +264,7 @@ _WRITTEN_NOW = {
 """The fields of version 1 that no longer exist, and what to write instead."""
 
 
-def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
+def validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
     """Return the checked record. Raises ConfigError; for an unknown field it tells the nearest known name."""
     for name, given in fields.items():
         if name not in model.model_fields:
@@ -295,7 +301,7 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
         return _capsules_hint(inner)
     if name == "privacy":
         return privacy_hint(inner)
-    if inner and isinstance(given[name], dict):
+    if inner and isinstance(given[name], dict) and given[name].get("kind") in {**MAPS, **OPTIMISERS}:
         known = {**MAPS, **OPTIMISERS}[given[name]["kind"]].model_fields
         return nearest(inner, known) if inner not in known else f"see {inner} in `pysonar run --help`"
     if isinstance(default, bool):
@@ -325,6 +331,9 @@ def _capsules_hint(inner: str) -> str:
 def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> ConfigError:
     """Return the error for an unknown field."""
     field = f"{prefix}{name}"[:80]
+    if model not in (Settings, HoldoutSettings):
+        named = [*model.model_fields, *(["statistic", "columns", "allow_file"] if not prefix else [])]
+        return ConfigError(field, "there is no such field", hint=nearest(name, named, prefix))
     if isinstance(given, dict):
         tables = ("holdout", "capsules", "privacy", "feature_map", "optimiser")
         close = get_close_matches(name, tables, n=1)

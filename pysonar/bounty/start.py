@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pysonar.bounty.growing import MINE_ROWS, grown
 from pysonar.bounty.settings import Settings
 from pysonar.bounty.tables import HeldOut
 from pysonar.models.foreign import weights_of
+from pysonar.models.growing import MINE_ROWS, grown
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of

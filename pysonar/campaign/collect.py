@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pysonar.keys.updates import MineUpdate
 from sonar.manifests.update import UpdateManifest
-from sonar.paillier.public import PublicKey
-from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest, joined
-from sonar.settling.updates import Expected, check_update
+from sonar.settling.updates import Expected, Form, check_update
 
 
 def fetch_update(
@@ -24,19 +22,19 @@ def fetch_update(
     link = Cid("dag-cbor", digest)
     manifest = UpdateManifest.from_bytes(store.get(link, UpdateManifest.max_bytes))
     check_update(manifest, expected, mine)
-    update = _with_ciphertexts(store, expected.key, expected.plan, manifest)
+    update = _with_blob(store, expected.form, manifest)
     for each in (link, *manifest.blobs):
         store.pin(each)
     return update, manifest.blobs
 
 
-def fetch_again(store: Store, key: PublicKey, plan: SlotPlan, digest: Digest) -> MineUpdate:
+def fetch_again(store: Store, form: Form, digest: Digest) -> MineUpdate:
     """Fetch an update that was checked before. Raises as `fetch_update`."""
     data = store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes)
-    return _with_ciphertexts(store, key, plan, UpdateManifest.from_bytes(data))
+    return _with_blob(store, form, UpdateManifest.from_bytes(data))
 
 
-def _with_ciphertexts(store: Store, key: PublicKey, plan: SlotPlan, manifest: UpdateManifest) -> MineUpdate:
-    blob = joined(manifest.blobs, plan.ciphertexts * key.ciphertext_bytes, store.get)
-    said = (manifest.mine, manifest.rows, blob, manifest.digest(), manifest.veil)
-    return MineUpdate.read(key, plan, *said)
+def _with_blob(store: Store, form: Form, manifest: UpdateManifest) -> MineUpdate:
+    blob = joined(manifest.blobs, form.blob_bytes, store.get)
+    said = (manifest.mine, manifest.rows, form.decode(blob), blob, manifest.digest(), manifest.veil)
+    return MineUpdate(*said)

@@ -9,7 +9,6 @@ from pysonar.campaign.settling import Settling
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import MarketError
-from sonar.families.quadratic.course import held_weights
 from sonar.protocol.ids import hex32
 from sonar.protocol.phase import BountyState, Status
 from sonar.telling.progress import Round, Waiting
@@ -77,7 +76,8 @@ class Ending:
     def _why_failed(self, finished: Finished) -> str:
         bounty = self._means.bounty
         if not finished.committed:
-            columns = f"{', '.join(bounty.features)} and {', '.join(bounty.targets)}"
+            *first, last = bounty.columns
+            columns = f"{', '.join(first)} and {last}" if first else last
             return (
                 f"no mine committed: a mine needs a table with columns {columns}, within the bounds that "
                 "`explain` shows, and must join this bounty"
@@ -92,15 +92,14 @@ class Ending:
         held = self._held(n)
         if held and held != self._held(n - 1):
             names = ", ".join(held[:5]) + ", …" * (len(held) > 5)
-            most = self._means.bounty.design.weight_max
             self._means.progress.note(
-                f"round {n}: weight_max = {most:g} stops the weights of {names}; "
+                f"round {n}: {self._means.bounty.bound} stops the weights of {names}; "
                 "if the loss stays too high, post another bounty with a larger weight_max, or without one"
             )
 
     def _held(self, n: int) -> list[str]:
         outcome: Outcome | None = self._records.get(Outcome, n)
-        return held_weights(outcome.weights, self._means.bounty.design) if outcome else []
+        return self._means.bounty.held(outcome.weights) if outcome else []
 
     def _gas(self, n: int) -> dict[str, int]:
         gas, outbox = {}, self._means.outbox

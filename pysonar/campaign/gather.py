@@ -136,8 +136,8 @@ class Gatherer:
         return update
 
     def _fetched(self, number: int, digest: bytes) -> MineUpdate:
-        key = self._holder.public_of(self._job, number)
-        return fetch_again(self._store, key, self._job.plan, Digest(digest))
+        form = self._job.form(self._holder.public_of(self._job, number))
+        return fetch_again(self._store, form, Digest(digest))
 
     def _withheld(self, number: int, mine: str) -> None:
         """Record that a mine's update is missing; if there is a verdict, that the mine is left out now."""

@@ -17,7 +17,7 @@ from sonar.telling.amounts import Unit
 from sonar.telling.documents import CampaignRound, CampaignSummary, Payout
 
 if TYPE_CHECKING:
-    from pysonar.bounty.request import Bounty
+    from pysonar.bounty.base import AnyBounty
     from sonar.chain.contract.market import Market
     from sonar.chain.rpc import Head
     from sonar.protocol.phase import BountyState
@@ -75,7 +75,7 @@ def check_age(records: Records, market: Callable[[], Market]) -> None:
     records.check_age(*(found[1].model_digest, found[1].round) if found else ())
 
 
-def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
+def line_of(records: Records, number: int, bounty: AnyBounty) -> dict[str, Any]:
     """Return a finished round in JSON's own types; amounts in the smallest of the bounty's unit.
 
     `loss` and `best_loss` are in millionths of the null model's, null where there is none; `figures` are of
@@ -94,6 +94,7 @@ def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
         "best_loss": finished.best_loss if settled else None,
         "figures": _figures(outcome, finished.loss, bounty) if settled else {},
         "best": _best(records, number, bounty) if settled else {},
+        "told": _told(records, number, bounty) if settled else "",
         "cohort": list(cohort.digests) if cohort else list(finished.payments),
         "accepted": list(verdict.accepted) if verdict and settled else [],
         "left_out": dict(verdict.left_out) if verdict and settled else {},
@@ -106,15 +107,22 @@ def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
     }
 
 
-def _figures(outcome: Outcome | None, loss: int, bounty: Bounty) -> dict[str, float]:
+def _figures(outcome: Outcome | None, loss: int, bounty: AnyBounty) -> dict[str, float]:
     """All figures of a round's model; if this home has lost it, those that its loss gives."""
-    if outcome is None:
-        return _said(bounty, loss)
-    design = bounty.design
-    return design.holdout.told(design.weights(outcome.weights))
+    return bounty.figures(loss, None if outcome is None else outcome.weights)
 
 
-def _best(records: Records, number: int, bounty: Bounty) -> dict[str, float]:
+def _told(records: Records, number: int, bounty: AnyBounty) -> str:
+    """What a settled round has brought, in words."""
+    outcome: Outcome | None = records.get(Outcome, number)
+    if outcome is None or not outcome.sums or bounty.metric:
+        return ""
+    earlier = (records.get(Outcome, each) for each in range(1, number))
+    opened = 1 + sum(each is not None and bool(each.sums) for each in earlier)
+    return bounty.told(outcome.sums, outcome.rows, opened, outcome.loss)
+
+
+def _best(records: Records, number: int, bounty: AnyBounty) -> dict[str, float]:
     """The least loss up to this round: the same figures as in the line of the round that reached it."""
     least = records.get(Finished, number).best_loss
     said = _said(bounty, least)
@@ -126,8 +134,8 @@ def _best(records: Records, number: int, bounty: Bounty) -> dict[str, float]:
     return said
 
 
-def _said(bounty: Bounty, loss: int) -> dict[str, float]:
-    return bounty.design.holdout.said_all(bounty.metric, loss)
+def _said(bounty: AnyBounty, loss: int) -> dict[str, float]:
+    return bounty.figures(loss)
 
 
 def payouts_of(records: Records) -> dict[str, dict[str, int]]:
@@ -142,14 +150,14 @@ def payouts_of(records: Records) -> dict[str, dict[str, int]]:
     return totals
 
 
-def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
+def summary_of(records: Records, bounty: AnyBounty) -> dict[str, Any]:
     """Return the bounty's results so far, in JSON's own types; amounts in the asset's smallest unit.
 
     Losses are in millionths of the null model's; `initial`, `final` and `target` say them in people's units.
     """
     posted, rounds = records.bounty(), records.finished()
     lines = [line_of(records, number, bounty) for number in range(1, rounds + 1)]
-    initial = bounty.design.holdout.told(bounty.design.start_weights)
+    initial = bounty.figures(bounty.initial_loss, bounty.design.start)
     losses = [line["best_loss"] for line in lines if line["best_loss"] is not None]
     better = [line for line in lines if line["loss"] is not None and line["loss"] < bounty.initial_loss]
     last: Finished | None = records.get(Finished, rounds) if rounds else None

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from pysonar.bounty.base import AnyBounty
 from pysonar.bounty.covered import learned
-from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
 from pysonar.campaign.ending import Ending
 from pysonar.campaign.means import Means, Stopwatch
@@ -30,7 +30,7 @@ from pysonar.campaign.opening import Opening
 from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.settling import Settling
 from pysonar.campaign.signing import Signing
-from pysonar.campaign.standing import model_of
+from pysonar.campaign.standing import found_in
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.ledger import Revealed
 from pysonar.models.linear import LinearModel
@@ -77,7 +77,7 @@ class Campaign:
         signing: Signing,
         outbox: Outbox,
         journal: Journal,
-        bounty: Bounty,
+        bounty: AnyBounty,
         *,
         progress: Progress | None = None,
         confirmations: int = 1,
@@ -111,7 +111,7 @@ class Campaign:
         )
 
     def __repr__(self) -> str:
-        rounds, of = self.records.finished(), self.bounty.settings.rounds
+        rounds, of = self.records.finished(), self.bounty.terms.rounds
         stands = "not posted" if self.id is None else "closed" if self.done else "open"
         return f"<Campaign {self.bounty.settings.name!r}: {stands}, {rounds} of {of} rounds are over>"
 
@@ -125,11 +125,33 @@ class Campaign:
     def model(self) -> LinearModel:
         """The best model so far: the lowest loss on the holdout.
 
-        Raises EnvironmentFault if no round has trained one, JournalError if this home is an older copy.
+        Raises EnvironmentFault if no round has trained one, JournalError if this home is an older copy;
+        UsageError for a statistic, which has no model.
+        """
+        found = self.found()
+        if not isinstance(found, LinearModel):
+            problem = f"the bounty {self.bounty.settings.name!r} asks for a statistic, and trains no model"
+            raise UsageError(problem, hint="campaign.result() gives what it has found")
+        return found
+
+    def found(self) -> Any:
+        """Return what was found so far: a model, or what a statistic says once its last sum is opened.
+
+        Raises as `model`; DataError for sums that allow no answer, as of collinear columns.
         """
         if not self._let_go:
             history.check_age(self.records, lambda: self._means.market)
-        return model_of(self.records, self.bounty)
+        return found_in(self.records, self.bounty)
+
+    def result(self, *, poll_s: float = 0.25) -> Any:
+        """Run the campaign to its end, if it is not there yet, and return what it has found.
+
+        Of a statistic that is a `pysonar.statistics.base.Result`. Calling it again, or on a new object with
+        the same home, continues. Raises what `run` and `found` raise.
+        """
+        if not (self.done or self._let_go):
+            self.run(poll_s=poll_s)
+        return self.found()
 
     @property
     def done(self) -> bool:

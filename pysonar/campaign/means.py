@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from pysonar.bounty.request import Bounty
+from pysonar.bounty.base import AnyBounty
 from pysonar.campaign.records import Finished, Records
 from pysonar.campaign.signing import Signing
 from pysonar.keys.holder import KeyHolder
@@ -80,7 +80,7 @@ class Means:
     signing: Signing
     outbox: Outbox
     records: Records
-    bounty: Bounty
+    bounty: AnyBounty
     progress: Progress
     watch: Stopwatch
     confirmations: int = 1

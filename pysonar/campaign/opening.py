@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pysonar.bounty.request import Bounty
+from pysonar.bounty.base import AnyBounty
 from pysonar.bounty.terms import settle_window_of
 from pysonar.campaign.means import Means
 from pysonar.campaign.records import Posting, Publication
@@ -34,13 +34,14 @@ from sonar.errors import (
     DigestMismatch,
     InsufficientFunds,
 )
+from sonar.families.question import write_visible
+from sonar.families.registry import FamilySpec, family_of
 from sonar.manifests.model import (
     SALT_BYTES,
     AllowList,
     CoverSpec,
     ModelManifest,
     PlanSpec,
-    commitment,
 )
 from sonar.ports import Store
 from sonar.protocol.ids import PART_BYTES, Address, BountyId, Cid, Codec, digest_of, hex32
@@ -159,15 +160,14 @@ def cover_in(posting: Posting) -> CoverSpec:
     return ModelManifest.from_bytes(posting.model_manifest).cover
 
 
-def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
-    """Encrypt the start and describe it; its ciphertexts go to `copies`.
+def prepare(bounty: AnyBounty, key: KeyHolder, copies: Store) -> Posting:
+    """Write the first question and describe it; its bytes go to `copies`.
 
     The salt makes the bounty's id.
     """
     design = bounty.design
-    salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
-    manifest = key.key()
-    blob = key.public.encode_blob(key.encrypt(design.start))
+    salt, manifest = secrets.token_bytes(SALT_BYTES), key.key()
+    blob = question_of(design.spec, key, design.start)
     allowed = AllowList(mines=bounty.offer.allowed) if bounty.offer.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
@@ -178,7 +178,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
         key=manifest.cid(),
         blobs=put_blob(copies, blob),
         zero_start=design.zero_start,
-        holdout=commitment(salt, columns, bounty.held_out.values),
+        holdout=bounty.commitment(salt),
         allow_list=allowed.cid() if allowed else None,
     )
     return Posting(
@@ -192,7 +192,20 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     )
 
 
-def check(market: Market, bounty: Bounty, terms: Terms, me: Address) -> None:
+def question_of(
+    spec: FamilySpec, key: KeyHolder, numbers: Sequence[int], job: Job | None = None, round: int = 1
+) -> bytes:
+    """Return the blob that asks about these numbers in a round: encrypted, or for everybody to see.
+
+    Without `job`, of a bounty to be posted. Raises UsageError, KeyFileError.
+    """
+    if family_of(spec).visible:
+        return write_visible(numbers)
+    public = key.public if job is None else key.public_of(job, round)
+    return public.encode_blob(key.encrypt(numbers, job, round))
+
+
+def check(market: Market, bounty: AnyBounty, terms: Terms, me: Address) -> None:
     """Check against the chain, before money is sent, what the terms assume.
 
     The token must be one and count its units as the amounts do, the settler must be able to sign, a quiet end
@@ -249,12 +262,12 @@ def short_window(chain: Chain, window_s: int, confirmations: int) -> str:
     )
 
 
-def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
+def fits(posting: Posting, bounty: AnyBounty, key: KeyHolder) -> bool:
     """Tell whether `posting` is of this bounty, under this key."""
     return (posting.digest, posting.key_manifest) == (bounty.digest, key.key().encoded)
 
 
-def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address) -> Job:
+def job_of(posting: Posting, bounty: AnyBounty, market: Market, scientist: Address) -> Job:
     """Return what the key holder must know of a bounty, as it is posted on this network."""
     settle_s = posting.settle_window_s or settle_window_of(bounty.settings, dev=True)
     return Job(

@@ -15,7 +15,6 @@ from itertools import count
 from typing import Any
 
 from sonar.errors import JournalError
-from sonar.families.quadratic.optimisers.base import Coefficients, Listed
 from sonar.home.journal import Journal
 from sonar.manifests.model import KeyManifest
 from sonar.protocol.ids import digest_of
@@ -72,22 +71,18 @@ class Update:
 class Outcome:
     """Where the round led. Without an aggregate (`sums` empty), weights and loss are the round's own.
 
-    `sums` int[d] is the aggregate of `rows` rows; `weights` int[d] are the new ones in fixed point, and
-    `coefficients` say how they came about.
+    `sums` int[d] is the aggregate of `rows` rows; `weights` are the numbers that the next round asks
+    about, in fixed point, and `coefficients` what else their point is made of (`sonar.families.base.APoint`).
     """
 
     sums: list[int]
     aggregate_digest: bytes
     rows: int
     weights: list[int]
-    coefficients: Listed
+    coefficients: list[Any]
     loss: int
     scores: dict[str, int]
     shares_bps: dict[str, int]
-
-    def as_coefficients(self) -> Coefficients:
-        """Return how `weights` came about."""
-        return Coefficients.of(self.coefficients)
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
-from pysonar.bounty.request import Bounty
+from pysonar.bounty.base import AnyBounty
 from pysonar.campaign.evidence import evidence_of
 from pysonar.campaign.gather import Gatherer
+from pysonar.campaign.opening import question_of
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records
 from pysonar.campaign.standing import Standing, course_of
 from pysonar.keys.holder import Choice, KeyHolder
 from pysonar.keys.job import Job
 from sonar.errors import KeyFileError, LedgerConflict, UpdateOutOfRange
-from sonar.families.quadratic.course import Course
+from sonar.families.base import ACourse
 from sonar.families.registry import family_of
 from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.ports import Store
@@ -32,7 +34,7 @@ class RoundWork:
     """
 
     def __init__(
-        self, store: Store, copies: Store, holder: KeyHolder, records: Records, bounty: Bounty, job: Job
+        self, store: Store, copies: Store, holder: KeyHolder, records: Records, bounty: AnyBounty, job: Job
     ) -> None:
         self._copies, self._holder, self._records, self._job = copies, holder, records, job
         self._design = bounty.design
@@ -188,30 +190,36 @@ class RoundWork:
         return verdict
 
     def _trained(
-        self, number: int, course: Course, verdict: Verdict, cohort: Cohort, choice: Choice
+        self, number: int, course: ACourse, verdict: Verdict, cohort: Cohort, choice: Choice
     ) -> Outcome:
-        plan, updates = self._design.plan, self._gatherer.updates
+        updates = self._gatherer.updates
         accepted = [updates[mine] for mine in verdict.accepted]
         sums = self._holder.open_sum(self._job, number, course.current.weights_int, accepted)
         rows = sum(choice.weights.values())
-        seen = course.seen(number, sums, rows, verdict.accepted, plan)
+        seen = self._family.seen(self._design, course, number, sums, rows, verdict.accepted)
         point = self._family.step(self._design, self._optimiser, seen)
-        vectors = self._family.score_vectors(self._design, self._optimiser, seen, point)
-        asked = {past: vector.tolist() for past, vector in vectors.items()}
-        scores = self._holder.score(self._job, number, asked)
+        scores = self._scores(number, seen, point, verdict)
         gained = (min(course.best.loss, point.loss), course.best.loss)
         return Outcome(
             sums,
             choice.digest,
             rows,
             list(point.weights_int),
-            point.coefficients.listed(),
+            point.listed(),
             point.loss,
-            dict(scores),
+            scores,
             self._shares(number, scores, verdict, cohort, gained),
         )
 
-    def _unchanged(self, number: int, course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
+    def _scores(self, number: int, seen: Any, point: Any, verdict: Verdict) -> dict[str, int]:
+        """What each accepted mine has contributed to the way to `point`; zeros where nobody is scored."""
+        if not self._family.scored:
+            return dict.fromkeys(verdict.accepted, 0)
+        vectors = self._family.score_vectors(self._design, self._optimiser, seen, point)
+        asked = {past: vector.tolist() for past, vector in vectors.items()}
+        return dict(self._holder.score(self._job, number, asked))
+
+    def _unchanged(self, number: int, course: ACourse, verdict: Verdict, cohort: Cohort) -> Outcome:
         """Nothing is opened: model and loss stay, and the accepted mines share the fees."""
         here, best = course.current, course.best.loss
         shares = self._shares(number, dict.fromkeys(verdict.accepted, 0.0), verdict, cohort, (best, best))
@@ -231,7 +239,7 @@ class RoundWork:
     # ---- publication
 
     def prepare(self, number: int, model: ModelManifest, best_loss: int) -> Publication:
-        """Encrypt the new weights, write the evidence, and record both. Needs the outcome.
+        """Write the next question, write the evidence, and record both. Needs the outcome.
 
         `model` is the manifest that the round trained on, `best_loss` the contract's.
         """
@@ -253,8 +261,8 @@ class RoundWork:
     def _encrypted(
         self, weights: list[int], model: ModelManifest, number: int
     ) -> tuple[ModelManifest, KeyManifest]:
-        """The model of round `number`, under the key that the holder takes for it."""
-        key, public = self._holder.key(self._job, number), self._holder.public_of(self._job, number)
-        blob = public.encode_blob(self._holder.encrypt(weights, self._job, number))
+        """What round `number` asks, under the key that the holder takes for it."""
+        key = self._holder.key(self._job, number)
+        blob = question_of(model.family, self._holder, weights, self._job, number)
         links = put_blob(self._copies, blob)
         return model.model_copy(update={"round": number, "blobs": links, "key": key.cid()}), key

@@ -20,12 +20,12 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
 from sonar.chain.sending.queue import BURIED_BLOCKS
 from sonar.errors import BlobNotFound, KeyFileError, MemoryShort
-from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Digest, digest_of, hex32
 from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status, deadlines_of
+from sonar.settling.shares import shares_of
 from sonar.settling.verdict import Verdict
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting
@@ -170,8 +170,13 @@ class Settling:
                 f"the answers of round {n} add up to none that mines can have: nothing is learnt in it, and "
                 f"{len(verdict.accepted)} mines share its fees"
             )
+        elif not (outcome.sums or known) and len(verdict.accepted) >= state.terms.least:
+            self._means.progress.note(
+                f"the answers of round {n} are not opened: compared with earlier sums, theirs would single "
+                f"out fewer than {state.terms.least} mines; the {len(verdict.accepted)} share its fees"
+            )
         with timed(n, "encrypt"):
-            last = n == self._means.bounty.settings.rounds
+            last = n == self._means.bounty.terms.rounds
             if outcome.sums and not last and self._records.get(Publication, n) is None:
                 self._turn(n + 1)
             publication = self.rounds.prepare(n, self._model_manifest(n), state.best_loss)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pysonar.bounty.request import Bounty
+from typing import Any
+
+from pysonar.bounty.base import AnyBounty, AnyDesign
 from pysonar.campaign.records import Cohort, Outcome, Records
-from pysonar.models.linear import LinearModel
 from sonar.errors import EnvironmentFault
-from sonar.families.quadratic.course import Course, Point
-from sonar.families.quadratic.design import Design
+from sonar.families.base import ACourse
 from sonar.families.registry import family_of
 from sonar.settling.verdict import WITHHELD, Verdict, gone_since
 
@@ -19,7 +19,7 @@ class Standing:
     `withheld`: the mines with a missing update. `gone`: who is left out for good, and why.
     """
 
-    def __init__(self, records: Records, design: Design) -> None:
+    def __init__(self, records: Records, design: AnyDesign) -> None:
         self._records, self._design = records, design
         self._cohorts: dict[frozenset[str], frozenset[str]] = {}
         self._number = 1
@@ -55,7 +55,7 @@ class Standing:
             self.gone.setdefault(mine, gone_since(number, reason))
 
 
-def course_of(records: Records, design: Design, before: int) -> Course:
+def course_of(records: Records, design: AnyDesign, before: int) -> ACourse:
     """Return where a campaign's weights had been when round `before` began."""
     course, cohorts = _start(design), dict[frozenset[str], frozenset[str]]()
     for number in range(1, before):
@@ -63,18 +63,18 @@ def course_of(records: Records, design: Design, before: int) -> Course:
     return course
 
 
-def _start(design: Design) -> Course:
-    start: Course = family_of(design.spec).start(design)
+def _start(design: AnyDesign) -> ACourse:
+    start: ACourse = family_of(design.spec).start(design)
     return start
 
 
 def _longer(
-    course: Course,
+    course: ACourse,
     records: Records,
-    design: Design,
+    design: AnyDesign,
     number: int,
     cohorts: dict[frozenset[str], frozenset[str]],
-) -> Course:
+) -> ACourse:
     """Return the course with the outcome of round `number`, if the weights moved.
 
     Equal cohorts share one set object.
@@ -85,20 +85,23 @@ def _longer(
     verdict: Verdict = records.get(Verdict, number)
     accepted = frozenset(verdict.accepted)
     accepted = cohorts.setdefault(accepted, accepted)
-    seen = course.seen(number, outcome.sums, outcome.rows, accepted, design.plan)
-    return seen.moved(Point(tuple(outcome.weights), outcome.as_coefficients(), outcome.loss))
+    family = family_of(design.spec)
+    seen = family.seen(design, course, number, outcome.sums, outcome.rows, accepted)
+    moved: ACourse = seen.moved(family.replayed(outcome.weights, outcome.coefficients, outcome.loss))
+    return moved
 
 
-def model_of(records: Records, bounty: Bounty) -> LinearModel:
-    """Return the best model of a campaign so far.
+def found_in(records: Records, bounty: AnyBounty) -> Any:
+    """Return what a campaign has found so far: its best model, or what its statistic says.
 
-    Raises EnvironmentFault if no round has trained one, JournalError if the records are an older copy.
+    Raises EnvironmentFault if no sum was opened, or not the last one of a statistic; DataError for sums that
+    allow no answer; JournalError if the records are an older copy.
     """
     records.check_age()
     course = course_of(records, bounty.design, 1 + records.finished())
-    if len(course.points) == 1:
+    if not course.begun:
         raise EnvironmentFault(
             f"no round of {bounty.settings.name!r} was settled with an update: nothing is trained",
             hint="`pysonar status` shows how each round ended; what no mine earned comes back",
         )
-    return LinearModel.of(bounty.design, course)
+    return bounty.found(course)

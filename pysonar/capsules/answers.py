@@ -22,6 +22,8 @@ from sonar.manifests.capsule import (
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest
 from sonar.protocol.ids import Address, digest_of
+from sonar.veil.masks import WORD_BYTES
+from sonar.veil.words import read_words
 from sonar.verifying.identity import former, identity_in
 
 A = TypeVar("A", SumAnswer, FunctionalAnswer, SettlementAnswer, Identity)
@@ -52,13 +54,9 @@ class Place:
         width = (int(n.bit_length()) + 7) // 8
 
         def read(capsule: Address, classes: Sequence[int], answer: SignedAnswer) -> ByClass:
-            told = _parsed(SumAnswer, capsule, self.signed(capsule, answer))
-            _check_to(capsule, told, body)
-            if len(told.sums) != len(classes) or any(len(one) != ciphertexts * width for one in told.sums):
-                raise _fault(capsule, f"sends sums of another shape than {ciphertexts} for each class")
+            told = self._sums(capsule, classes, answer, body, (ciphertexts, width))
             numbers = (
-                tuple(int.from_bytes(one[i : i + width]) for i in range(0, len(one), width))
-                for one in told.sums
+                tuple(int.from_bytes(one[i : i + width]) for i in range(0, len(one), width)) for one in told
             )
             found = dict(zip(classes, numbers, strict=True))
             if any(number >= n for one in found.values() for number in one):
@@ -66,6 +64,32 @@ class Place:
             return found
 
         return read
+
+    def word_sums(self, body: bytes, count: int) -> Reader:
+        """Return what reads answers to a SumRequest of answers in words: numbers modulo 2^64, so many."""
+
+        def read(capsule: Address, classes: Sequence[int], answer: SignedAnswer) -> ByClass:
+            told = self._sums(capsule, classes, answer, body, (count, WORD_BYTES))
+            return {c: tuple(read_words(one, count).tolist()) for c, one in zip(classes, told, strict=True)}
+
+        return read
+
+    def _sums(
+        self,
+        capsule: Address,
+        classes: Sequence[int],
+        answer: SignedAnswer,
+        body: bytes,
+        shape: tuple[int, int],
+    ) -> tuple[bytes, ...]:
+        """Return what an answer tells of each class. `shape`: how many numbers, and bytes of each. Raises
+        CapsuleFault.
+        """
+        told, (count, width) = _parsed(SumAnswer, capsule, self.signed(capsule, answer)), shape
+        _check_to(capsule, told, body)
+        if len(told.sums) != len(classes) or any(len(one) != count * width for one in told.sums):
+            raise _fault(capsule, f"sends sums of another shape than {count} for each class")
+        return told.sums
 
     def functionals_again(self, body: bytes) -> Reader:
         """Return what reads answers to a FunctionalRequest that is on record. Raises ManifestError."""

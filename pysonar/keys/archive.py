@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
 from sonar.errors import JournalBlocked, JournalError
-from sonar.families.quadratic.inspection import Opened, Part
+from sonar.families.opened import Opened, Part
 from sonar.home.files import remedy_of_database
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.wording import other_version
@@ -293,8 +293,8 @@ class Remembered:
             here = page.weights, values.copy()  # a view would keep the whole page
             track = self._tracks.get(mine)
             if track is None:
-                zeros = [0] * len(values)
-                self._tracks[mine] = _Track(page.round, here, here, zeros, zeros)
+                steps, changes = [0] * len(page.weights), [0] * len(values)
+                self._tracks[mine] = _Track(page.round, here, here, steps, changes)
             else:
                 track.add(self._random_bits(_RHO_BITS), *here)
 

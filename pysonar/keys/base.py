@@ -290,12 +290,12 @@ class BaseHolder:
     def _check(self, job: Job, weights_int: Sequence[int], updates: Sequence[MineUpdate]) -> None:
         """Check what a question is about. Raises UsageError, CiphertextError."""
         job.check(self.public)
-        if len(weights_int) != job.plan.weights:
-            raise UsageError(f"{len(weights_int)} weights; the slot plan has {job.plan.weights}")
+        if len(weights_int) != job.numbers:
+            raise UsageError(f"{len(weights_int)} numbers; a question of the bounty has {job.numbers}")
         if len({one.mine for one in updates}) != len(updates):
             raise UsageError("a mine occurs twice in one round")
         for one in updates:
-            one.check(self.public, job.plan)
+            one.check(job.form(self.public))
             if one.rows < 1:
                 raise UsageError(f"{one.mine}: {one.rows} rows; an update is of at least 1")
 

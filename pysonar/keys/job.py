@@ -9,16 +9,17 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from sonar.errors import UsageError
-from sonar.families.quadratic.inspection import Rules
-from sonar.families.registry import family_of
+from sonar.families.registry import AnyFamily, family_of
 from sonar.manifests.model import ModelManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import bounty_id
+from sonar.settling.updates import Form
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,28 @@ class Job:
         """How updates are packed. Raises PlanError."""
         return self.manifest.slot_plan
 
+    def form(self, key: PublicKey) -> Form:
+        """How updates lie in their blobs, in a round of this key."""
+        return Form(self.plan, key, self.manifest.answers_are_words)
+
     @property
     def least(self) -> int:
         """How many updates a sum takes by the terms."""
         return self.terms.least
 
-    def rules(self, least: int) -> Rules:
-        """What the model says about honest updates, where a sum takes `least` of them."""
-        spec = self.manifest.family
-        found: Rules = family_of(spec).tests(spec, self.plan, least, secrets.randbits)
-        return found
+    @cached_property
+    def family(self) -> AnyFamily:
+        """What the bounty's questions and answers are. Raises ManifestError."""
+        return family_of(self.manifest.family)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a question of the bounty has."""
+        return self.family.numbers(self.manifest.family)
+
+    def rules(self, least: int) -> Any:
+        """What the model says about honest updates, where a sum takes `least` of them: the family's own."""
+        return self.family.tests(self.manifest.family, self.plan, least, secrets.randbits)
 
     def check(self, key: PublicKey) -> None:
         """Raise UsageError if it is not a bounty of this key."""

@@ -14,6 +14,7 @@ import math
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +25,13 @@ from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
 from pysonar.keys.updates import MineUpdate
-from sonar.errors import UpdateOutOfRange
-from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.inspection import Opened, inspect, same
+from sonar.errors import LedgerConflict, UpdateOutOfRange
+from sonar.families.opened import Opened
 from sonar.manifests.model import CoverSpec, PaillierCover
 from sonar.paillier.cohort import aggregate_digest, grouped, weights_of
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.phase import LEAST_COHORT
+from sonar.settling.selection import Opened as Earlier
 
 
 class LocalHolder(BaseHolder):
@@ -50,24 +51,26 @@ class LocalHolder(BaseHolder):
         round: int,
         weights_int: Sequence[int],
         updates: Sequence[MineUpdate],
-        reference: Reference | None = None,
+        reference: Any | None = None,
         reveals: Mapping[str, bytes] | None = None,
     ) -> dict[str, str | None]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
         page = self._opened(job, round, weights_int, updates)
-        return self._answers(job, page, updates, lambda: self._judged(job, page, reference))
+        rows = {one.mine: one.rows for one in updates}
+        return self._answers(job, page, updates, lambda: self._judged(job, page, rows, reference))
 
-    def _judged(self, job: Job, page: Page, reference: Reference | None) -> Judged:
+    def _judged(self, job: Job, page: Page, rows: Mapping[str, int], reference: Any | None) -> Judged:
         left_out = self._failed_for_good(job, page.round)
         values = {mine: page.row(mine) for mine in page.names}
         now = Opened(
             page.weights,
             {mine: None if row is None else tuple(row.tolist()) for mine, row in values.items()},
+            rows,
         )
         past, rules = self._remembered(job).before(page.round), job.rules(self.least(job))
-        failed = inspect(rules, past, now, lambda mine: mine not in left_out, reference)
-        return failed, lambda holding: same(rules, now, holding, reference)
+        failed = job.family.inspect(rules, past, now, lambda mine: mine not in left_out, reference)
+        return failed, lambda holding: job.family.same(rules, now, holding, reference)
 
     def choose(
         self,
@@ -76,8 +79,19 @@ class LocalHolder(BaseHolder):
         updates: Sequence[MineUpdate],
         reveals: Mapping[str, bytes] | None = None,
     ) -> Choice:
-        """See `KeyHolder`: all of them, if they are enough. Nothing has to be fixed."""
+        """See `KeyHolder`: all of them, if they are enough. Nothing has to be fixed.
+
+        Of a visible question, answers hold the same numbers from round to round: a largest set whose sum,
+        compared with earlier ones, singles out no fewer mines than a sum takes.
+        """
         twins = self.twins(job, round)
+        if job.family.visible:
+            names = {one.mine: one.name for one in updates}
+            chosen = self._selected(job, round, updates, self._sets(job, round), reveals or names)
+            left, updates = chosen.left, [one for one in updates if one.mine in chosen.weights]
+            key = self.public_of(job, round)
+            digest = aggregate_digest(key, job.plan, updates, twins) if updates else b""
+            return Choice(chosen.weights, left, digest)
         if len(grouped([one.mine for one in updates], twins)) < self.least(job):
             return Choice({}, {}, b"")
         digest = aggregate_digest(self.public_of(job, round), job.plan, updates, twins)
@@ -91,11 +105,29 @@ class LocalHolder(BaseHolder):
         self._check_count(job, round, updates)
         plan, twins, key = job.plan, self.twins(job, round), self._key_of(job, round)
         weights = weights_of(plan, updates, twins)
+        if job.family.visible:
+            self._check_set(job, round, weights)
         summed = {one.mine: Aggregated(one.name, weights[one.mine]) for one in updates}
         self._record_sum(job, round, weights_int, aggregate_digest(key.public, plan, updates, twins), summed)
         columns = zip(*(one.ciphertexts for one in updates), strict=True)
         sums = [key.public.weighted_sum(column, list(weights.values())) for column in columns]
         return plan.unpack(key.unsafe_decrypt(sums), weight=sum(weights.values()))
+
+    def _sets(self, job: Job, round: int) -> dict[int, dict[str, int]]:
+        """What the sums before a round were made of: by round the weights of the mines."""
+        found = {number: self._ledger.aggregated(job.bounty, number) for number in range(1, round)}
+        return {
+            number: {mine: one.weight for mine, one in sum_.items()} for number, sum_ in found.items() if sum_
+        }
+
+    def _check_set(self, job: Job, round: int, weights: Mapping[str, int]) -> None:
+        """Check what a sum and earlier ones tell together. Raises LedgerConflict."""
+        earlier = Earlier.of(self._sets(job, round).values())
+        if fault := earlier.fault(weights, self.least(job)):
+            raise LedgerConflict(
+                f"the sum of round {round} of bounty {job.bounty.hex()} is not opened: {fault}",
+                hint="it is opened once the mines of the earlier rounds answer again",
+            )
 
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         """See `KeyHolder`."""

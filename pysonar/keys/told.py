@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS opened (
 CREATE TABLE IF NOT EXISTS told_bits (
     bounty BLOB, round INTEGER, mine TEXT, request BLOB, bits INTEGER NOT NULL,
     PRIMARY KEY (bounty, round, mine, request)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spoilt (
+    bounty BLOB, round INTEGER, word INTEGER NOT NULL, masked TEXT NOT NULL,
+    PRIMARY KEY (bounty, round)) WITHOUT ROWID;
 """
 
 
@@ -123,6 +126,19 @@ class Told:
         with self._ledger.writing() as db:
             db.execute("INSERT OR IGNORE INTO opened VALUES (?, ?, ?, ?)", entry)
 
+    def spoil(self, bounty: bytes, round: int, word: int, masked: Mapping[str, int]) -> None:
+        """Record which word of a sum is out of range, and what it is, masked, in each answer."""
+        entry = [bounty, round, word, json.dumps({mine: str(each) for mine, each in masked.items()})]
+        with self._ledger.writing() as db:
+            db.execute("INSERT OR REPLACE INTO spoilt VALUES (?, ?, ?, ?)", entry)
+
+    def spoilt(self, bounty: bytes, round: int) -> tuple[int, dict[str, int]] | None:
+        """The word of a round's sum that is out of range, and by mine what it is in the answer, masked."""
+        query = "SELECT word, masked FROM spoilt WHERE bounty = ? AND round = ?"
+        with self._ledger.reading() as db:
+            found = db.execute(query, [bounty, round]).fetchone()
+        return found and (found[0], {mine: int(each) for mine, each in json.loads(found[1]).items()})
+
     def sums(self, bounty: bytes) -> dict[int, tuple[list[int], int]]:
         """The sums that were opened, by round, with their weights."""
         with self._ledger.reading() as db:
@@ -133,11 +149,12 @@ class Told:
 
 @dataclass
 class Lot:
-    """Some mines' functionals, as many as one request takes."""
+    """Some mines' functionals, as many as one request takes. `moduli`: n of each round's key."""
 
     job: Job
     round: int
     pages: Mapping[int, Page]
+    moduli: Mapping[int, mpz]
     asks: dict[str, Sequence[Asked]] = field(default_factory=dict)
     vectors: dict[tuple[int, ...], int] = field(default_factory=dict)
     size: int = 0
@@ -159,7 +176,7 @@ class Lot:
 
     def without(self, mines: set[str]) -> Lot:
         """The same for fewer mines."""
-        lot = Lot(self.job, self.round, self.pages)
+        lot = Lot(self.job, self.round, self.pages, self.moduli)
         for mine, asks in self.asks.items():
             if mine not in mines:
                 lot.add(mine, asks)
@@ -192,10 +209,8 @@ class Lot:
         update = Digest(self.pages[number].names[mine])
         return Part(round=number, update=update, vector=self.vectors[vector])
 
-    def values(
-        self, moduli: Mapping[int, mpz], classes: Sequence[Sequence[int]]
-    ) -> dict[str, tuple[Measured, ...]]:
-        """What the functionals are, with what was told of each class. `moduli`: n of each round's key."""
+    def values(self, classes: Sequence[Sequence[int]]) -> dict[str, tuple[Measured, ...]]:
+        """What the functionals are, with what was told of each class."""
         found: dict[str, list[Measured]] = {mine: [] for mine in self.asks}
         step = self.job.plan.ciphertexts
         for (mine, ask), told in zip(self.lines(), zip(*classes, strict=True), strict=True):
@@ -203,7 +218,7 @@ class Lot:
             opened = [[mpz(int(x)) for x in row[:step]] for row in rows if row is not None]
             wraps = [[int(k) for k in row[step:]] for row in rows if row is not None]
             vectors = [vector for _, vector in ask.parts]
-            under = [moduli[number] for number, _ in ask.parts]
+            under = [self.moduli[number] for number, _ in ask.parts]
             found[mine].append(measured(self.job.plan, under, vectors, opened, wraps, told, ask.bits))
         return {mine: tuple(values) for mine, values in found.items()}
 

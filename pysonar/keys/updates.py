@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
-from sonar.errors import CiphertextError
+from sonar.errors import CiphertextError, UsageError
 from sonar.manifests.update import Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import MAX_FRAC, SlotPlan
+from sonar.settling.updates import Form
+from sonar.veil.masks import Words
+from sonar.veil.words import read_words
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class MineUpdate:
     """One mine's encrypted update: its address, its rows, its ciphertexts, and their `blob`.
 
     `read` and `of` make one, and check every ciphertext; nobody has to check them again. `digest` is that of
-    its manifest, and `veil` what this says of its masks, if there are any.
+    its manifest, and `veil` what this says of its masks, if there are any. An answer in words has no
+    ciphertexts: the words are its blob.
     """
 
     mine: str
@@ -49,18 +53,25 @@ class MineUpdate:
         blob = key.encode_blob(ciphertexts)
         return cls(mine, rows, tuple(mpz(c) for c in ciphertexts), blob)
 
-    def check(self, key: PublicKey, plan: SlotPlan) -> None:
-        """Check that it is as long as the plan says, under this key. Raises CiphertextError."""
-        there, wanted = len(self.ciphertexts), plan.ciphertexts
-        if there != wanted or len(self.blob) != wanted * key.ciphertext_bytes:
+    def check(self, form: Form) -> None:
+        """Check that it is as long as its form says. Raises CiphertextError, UsageError."""
+        there, wanted = len(self.ciphertexts), 0 if form.are_words else form.numbers
+        if there != wanted or len(self.blob) != form.blob_bytes:
+            what = "words" if form.are_words else "ciphertexts"
             raise CiphertextError(
-                f"{self.mine}: {there} ciphertexts in {len(self.blob)} bytes; the slot plan has {wanted} of "
-                f"{key.ciphertext_bytes} bytes each"
+                f"{self.mine}: {there} ciphertexts in {len(self.blob)} bytes; the slot plan has "
+                f"{form.numbers} {what} in {form.blob_bytes}"
             )
+        if form.are_words and self.veil is None:
+            raise UsageError(f"the update of {self.mine} has no masks, but its bounty has capsules")
+
+    def words(self, plan: SlotPlan) -> Words:
+        """Return the words uint64[plan.weights] of an answer in words. Raises ManifestError."""
+        return read_words(self.blob, plan.weights)
 
     @property
     def name(self) -> bytes:
-        """The digest of the ciphertexts, whoever sent them and however they are weighted."""
+        """The digest of the answer as it was sent, whoever sent it and however it is weighted."""
         return digest_of_parts(self.blob)
 
 

@@ -30,17 +30,19 @@ def compute(
     rows_min: int = 10,
     rows_max: int = ROWS_MAX,
 ) -> Result:
-    """Return what a statistic finds of coded tables float64[rows, columns], one for each mine.
+    """Return what a statistic finds of tables float64[rows, columns] coded by `columns`, one for each mine.
 
     Raises ConfigError, DataError.
     """
     spec = statistic.spec(columns, rows_min, rows_max)
     plan = plan_of(spec, KEY_BITS, max(len(tables), 2))
+    names = [column.name for column in columns]
+    places = [names.index(column.name) for column in spec.columns]
     seen: list[Seen] = []
     parameters: NDArray[np.float64] | None = statistic.start(spec)
     while parameters is not None and len(seen) < statistic.rounds:
         asked = parameters_from_integers(parameters_to_integers(parameters))
-        answers = [to_integers(spec, plan, totals(spec, [table], asked)) for table in tables]
+        answers = [to_integers(spec, plan, totals(spec, [table[:, places]], asked)) for table in tables]
         sums = [sum(values) for values in zip(*answers, strict=True)]
         seen.append(Seen(asked, from_integers(spec, plan, sums), len(tables)))
         parameters = statistic.step(spec, seen)

@@ -254,9 +254,11 @@ def _read(
 
 def _figures(model: ModelManifest, loss: int | None) -> dict[str, float]:
     """What a round's loss says in people's units; nothing of another loss than the squared one."""
+    from sonar.families.quadratic.spec import QuadraticSpec
     from sonar.telling.figures import of_squared
 
-    if loss is None or model.family.loss != "squared":
+    spec = model.family
+    if loss is None or not isinstance(spec, QuadraticSpec) or spec.loss != "squared":
         return {}
-    scales = [target.scale for target in model.family.targets]
+    scales = [target.scale for target in spec.targets]
     return of_squared(loss, scales[0] ** 2 if len(scales) == 1 else None)

@@ -7,9 +7,9 @@ column says so; elsewhere a missing cell is an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from sonar.errors import DataError
 from sonar.protocol.record import Name, Record
 
 Matrix = NDArray[np.float64]
+Made = TypeVar("Made")
 MAX_LEVELS = 256
 
 
@@ -100,6 +101,7 @@ class Rows:
         self._place = {column.name: place for place, column in enumerate(schema)}
         self._columns = {column.name: column for column in schema}
         self.values = values
+        self._kept: dict[Hashable, Any] = {}
         self._missing: NDArray[np.bool_] = np.any(np.isnan(values), axis=0)
         for column in schema:
             self._check(column)
@@ -117,16 +119,19 @@ class Rows:
         return self.values[:, self._place[name]]
 
     def number(self, name: str) -> NDArray[np.float64]:
-        """Return a column of numbers, clipped to its bounds, in its unit; NaN where a cell is missing."""
-        column = self._columns[name]
-        assert isinstance(column, NumberColumn)
-        return np.clip(self.raw(name), column.low, column.high)
+        """Return a column of numbers, clipped to its bounds, in its unit; NaN where a cell is missing.
+
+        It is made once, and read-only.
+        """
+        return self.kept(("number", name), lambda: self._clipped(name))
 
     def standard(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers as (x - centre) / scale, within ±1; NaN where a cell is missing."""
         column = self._columns[name]
         assert isinstance(column, NumberColumn)
-        return (self.number(name) - column.centre) / column.scale
+        found = self.number(name) - column.centre
+        found /= column.scale
+        return found
 
     def code(self, name: str) -> NDArray[np.int64]:
         """Return a column of categories as places in its vocabulary; -1 where a cell is missing."""
@@ -141,15 +146,28 @@ class Rows:
 
     def complete_rows(self, names: Sequence[str]) -> Rows:
         """Return the rows that miss none of these columns."""
-        if not any(self._missing[self._place[name]] for name in names):
-            return self
-        return self.where(self.complete(names))
+        needed = frozenset(name for name in names if self._missing[self._place[name]])
+        return self.kept(needed, lambda: self.where(self.complete(tuple(needed)))) if needed else self
+
+    def kept(self, name: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what `make` makes of these rows: it is made once under a name."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: Made = self._kept[name]
+        return found
 
     def where(self, keep: NDArray[np.bool_]) -> Rows:
         """Return the rows of which `keep`, bool[rows], is true."""
         found = object.__new__(Rows)
         found._place, found._columns, found._missing = self._place, self._columns, self._missing
-        found.values = self.values[keep]
+        found.values, found._kept = self.values[keep], {}
+        return found
+
+    def _clipped(self, name: str) -> NDArray[np.float64]:
+        column = self._columns[name]
+        assert isinstance(column, NumberColumn)
+        found: NDArray[np.float64] = np.clip(self.raw(name), column.low, column.high)
+        found.flags.writeable = False
         return found
 
     def _check(self, column: NumberColumn | CategoryColumn) -> None:

@@ -19,6 +19,7 @@ from sonar.demo.report import MineRow, Report, RoundRow
 from sonar.demo.view import SCIENTIST
 from sonar.errors import RemoteError, RpcError
 from sonar.families.quadratic.holdout import MILLION
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.home.settings import NetworkConfig
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
@@ -78,7 +79,9 @@ def read_report(
     store = FolderStore(settings.home / "store")
     key = KeyManifest.from_bytes(store.get(_manifest(posted.key_digest), KeyManifest.max_bytes))
     model = ModelManifest.from_bytes(store.get(_manifest(posted.model_digest), ModelManifest.max_bytes))
-    null_mse = model.family.targets[0].scale ** 2
+    spec = model.family
+    assert isinstance(spec, QuadraticSpec)  # the demo has posted it
+    null_mse = spec.targets[0].scale ** 2
     receipts = _receipts(market, everything)
     folded = list(fold(everything).values())
     settled = [one.settled for one in folded if one.settled]

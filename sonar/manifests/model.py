@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from sonar.errors import UsageError
-from sonar.families.registry import FamilySpec
-from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
+from sonar.families.registry import FamilySpec, family_of
+from sonar.paillier.slots import MAX_VALUES, VEIL_FREE_BITS, SlotPlan
 from sonar.protocol import allowlist, codec
 from sonar.protocol.ids import Address, Digest
 from sonar.protocol.record import (
@@ -36,6 +36,7 @@ from sonar.protocol.record import (
     is_ascending,
 )
 from sonar.veil.classes import MAX_MEMBERS, Classes
+from sonar.veil.words import check_plan
 
 
 class PlanSpec(Record):
@@ -45,7 +46,7 @@ class PlanSpec(Record):
     """
 
     key_bits: Annotated[int, Field(ge=64, le=16_384)]
-    weights: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
+    weights: Annotated[int, Field(ge=1, le=MAX_VALUES)]
     outputs: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
     weight_frac: Annotated[int, Field(ge=0, le=64)]
     data_frac: Annotated[int, Field(ge=0, le=64)]
@@ -133,13 +134,21 @@ CoverSpec = Annotated[PaillierCover | VeilCover, Field(discriminator="kind")]
 """What hides one answer."""
 
 
+def answers_are_words(family: FamilySpec, cover: CoverSpec) -> bool:
+    """Tell whether answers are words under masks, with nothing encrypted: where everybody sees the question,
+    and capsules cover what comes of it.
+    """
+    return family_of(family).visible and cover.kind == "veil"
+
+
 class ModelManifest(Manifest):
     """A model at one round: `round` trains on it.
 
-    `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the encrypted
-    weights, `plan.weights` ciphertexts under `key`, and so are the round's answers. `zero_start`: the first
-    round's weights are the null model's, zero but for a mark in the biases. `holdout` commits the scientist
-    to the rows that judge it (`commitment`).
+    `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the round's
+    question (`sonar.families.question`): the encrypted weights, `plan.weights` ciphertexts under `key`, or
+    the numbers that everybody sees. The answers are under `key` too, or words (`answers_are_words`).
+    `zero_start`: the first round's weights are the null model's, zero but for a mark in the biases. `holdout`
+    commits the scientist to the rows that judge it (`commitment`), which may be none.
     `allow_list` is there if the bounty's terms have an allow-root, and names its members.
     """
 
@@ -160,9 +169,17 @@ class ModelManifest(Manifest):
 
     @cached_property
     def slot_plan(self) -> SlotPlan:
-        """How answers are packed under this cover. Raises PlanError."""
+        """How answers are packed under this cover, or what their words hold. Raises PlanError."""
         free_bits = VEIL_FREE_BITS if self.cover.kind == "veil" else 0
-        return SlotPlan.from_dict(self.plan.model_dump(), free_bits=free_bits)
+        plan = SlotPlan.from_dict(self.plan.model_dump(), free_bits=free_bits)
+        if self.answers_are_words:
+            check_plan(plan, self.cover.classes.count if self.cover.kind == "veil" else 0)
+        return plan
+
+    @property
+    def answers_are_words(self) -> bool:
+        """See `answers_are_words`."""
+        return answers_are_words(self.family, self.cover)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -171,6 +188,8 @@ class ModelManifest(Manifest):
                 f"plan: {self.plan.weights} weights for {self.plan.outputs} outputs, but the family has "
                 f"{self.family.weights} for {self.family.outputs}"
             )
+        if self.answers_are_words and self.cover.auditors is not None:
+            raise ValueError("cover.audit: answers in words are not audited; leave it out")
         return self
 
 

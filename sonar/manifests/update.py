@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from sonar.paillier.slots import MAX_VALUES
 from sonar.protocol.record import (
     MAX_BLOBS,
-    MAX_WEIGHTS,
     AddressField,
     BlobLinks,
     BountyField,
@@ -28,12 +28,12 @@ class Veil(Record):
     `nonce` is fresh for each update. `seeds` are the hashes of the mine's seeds in this bounty, one a class;
     `envelopes` the seeds for each capsule, sealed, in the order of the cover's members. `wraps` says how
     often the masks of each ciphertext add up to n, hidden under one number of every class: for each
-    ciphertext an integer modulo 2^slot_bits, big-endian, in as few bytes as hold it.
+    ciphertext an integer modulo 2^slot_bits, big-endian, in as few bytes as hold it; nothing for words.
     """
 
     nonce: Bytes32
     seeds: Annotated[tuple[Bytes32, ...], Field(strict=False, min_length=1, max_length=35)]
-    wraps: Annotated[bytes, Field(min_length=1, max_length=1 << 19)]
+    wraps: Annotated[bytes, Field(max_length=1 << 19)]
     envelopes: Annotated[
         tuple[Annotated[bytes, Field(min_length=1, max_length=4096)], ...],
         Field(strict=False, min_length=1, max_length=7),
@@ -44,6 +44,8 @@ class UpdateManifest(Manifest):
     """A mine's update for one round: `blobs` are the parts of its `ciphertexts`.
 
     `key` is the key's fingerprint: sha2-256 of n, big-endian. `veil` is there if the bounty's cover is one.
+    Of an answer in words (`sonar.manifests.model.answers_are_words`), `ciphertexts` counts the words, 8 bytes
+    each in `blobs`, and `key` is 32 bytes of zero, as nothing is encrypted.
     """
 
     max_bytes: ClassVar[int] = 1 << 20
@@ -58,6 +60,6 @@ class UpdateManifest(Manifest):
     model: ManifestLink
     key: Bytes32
     rows: Rows
-    ciphertexts: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
+    ciphertexts: Annotated[int, Field(ge=1, le=MAX_VALUES)]
     blobs: Annotated[BlobLinks, Field(max_length=MAX_BLOBS)]
     veil: Veil | None = None

@@ -8,17 +8,19 @@ from functools import lru_cache
 
 from gmpy2 import mpz
 
-from sonar.errors import ManifestError, RemoteError
+from sonar.errors import ManifestError, RemoteError, UsageError
 from sonar.families.registry import FamilySpec
-from sonar.manifests.model import CoverSpec, ModelManifest, VeilCover
+from sonar.manifests.model import CoverSpec, ModelManifest, VeilCover, answers_are_words
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
 from sonar.settling.verdict import MALFORMED, REASON_MAX
-from sonar.veil.masks import read_wraps
+from sonar.veil.masks import WORD_BYTES, read_wraps
 
+NO_KEY = bytes(32)
+"""What stands for a key's fingerprint where nothing is encrypted."""
 Get = Callable[[Cid, int], bytes]
 """Returns the bytes that a link names, at most so many: `Store.get`."""
 _KEPT = 512
@@ -26,25 +28,75 @@ _KEPT = 512
 
 
 @dataclass(frozen=True)
+class Form:
+    """How an answer lies in its blob: as ciphertexts under the round's key, or as words, without any key.
+
+    Raises UsageError for ciphertexts whose key was not given.
+    """
+
+    plan: SlotPlan
+    key: PublicKey | None
+    are_words: bool
+
+    @property
+    def numbers(self) -> int:
+        """How many ciphertexts or words there are."""
+        return self.plan.weights if self.are_words else self.plan.ciphertexts
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The key that they are under, as an update's manifest says it."""
+        return NO_KEY if self.are_words else self._paillier.fingerprint
+
+    @property
+    def blob_bytes(self) -> int:
+        """How long a blob is."""
+        return self.numbers * (WORD_BYTES if self.are_words else self._paillier.ciphertext_bytes)
+
+    def decode(self, blob: bytes) -> tuple[mpz, ...]:
+        """Return the ciphertexts in a blob, each checked: none of words, as no word is wrong by itself.
+
+        Raises CiphertextError.
+        """
+        if self.are_words:
+            return ()
+        return tuple(self._paillier.decode_blob(blob, self.numbers))
+
+    @property
+    def _paillier(self) -> PublicKey:
+        if self.key is None:
+            raise UsageError("the answers are ciphertexts, and their key was not given")
+        return self.key
+
+
+@dataclass(frozen=True)
 class Expected:
-    """What an honest update of a round says. `model`: the digest of the manifest that the round trains on."""
+    """What an honest update of a round says. `model`: the digest of the manifest that the round trains on.
+
+    `key` is the round's, and may be left out where answers are words.
+    """
 
     chain_id: int
     contract: Address
     bounty: BountyId
     round: int
     model: Digest
-    key: PublicKey
+    key: PublicKey | None
     spec: FamilySpec
     plan: SlotPlan
     cover: CoverSpec
+
+    @property
+    def form(self) -> Form:
+        """How answers lie in their blobs."""
+        return Form(self.plan, self.key, answers_are_words(self.spec, self.cover))
 
     @classmethod
     def of(
         cls,
         place: tuple[int, Address, BountyId, int],
         asked: Digest,
-        key: PublicKey,
+        key: PublicKey | None,
         model: ModelManifest,
     ) -> Expected:
         """Return what answers to a bounty's model say. `place`: chain, contract, bounty, round; `asked`: the
@@ -55,7 +107,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class ReadUpdate:
-    """A well-formed update: whose, of how many rows, its ciphertexts, and the digest of its manifest."""
+    """A well-formed update: whose, of how many rows, its ciphertexts, and the digest of its manifest.
+
+    An answer in words has no ciphertexts: the words are in `blob`.
+    """
 
     mine: Address
     rows: int
@@ -66,7 +121,7 @@ class ReadUpdate:
 
     @property
     def name(self) -> str:
-        """The digest of the ciphertexts in hex, whoever sent them."""
+        """The digest of the answer as it was sent, in hex, whoever sent it."""
         return digest_of_parts(self.blob).hex()
 
 
@@ -86,9 +141,8 @@ def read_update(get: Get, expected: Expected, mine: Address, digest: Digest) -> 
     """
     manifest = update_manifest(get(Cid("dag-cbor", digest), UpdateManifest.max_bytes))
     check_update(manifest, expected, mine)
-    plan, key = expected.plan, expected.key
-    blob = joined(manifest.blobs, plan.ciphertexts * key.ciphertext_bytes, get)
-    ciphertexts = tuple(key.decode_blob(blob, plan.ciphertexts))
+    blob = joined(manifest.blobs, expected.form.blob_bytes, get)
+    ciphertexts = expected.form.decode(blob)
     return ReadUpdate(mine, manifest.rows, ciphertexts, blob, digest, manifest.veil)
 
 
@@ -107,19 +161,22 @@ def check_update(manifest: UpdateManifest, expected: Expected, mine: Address) ->
         "round": expected.round,
         "mine": mine,
         "model": Cid("dag-cbor", expected.model),
-        "key": expected.key.fingerprint,
-        "ciphertexts": expected.plan.ciphertexts,
+        "key": expected.form.fingerprint,
+        "ciphertexts": expected.form.numbers,
     }
     for name, value in wanted.items():
         if getattr(manifest, name) != value:
             raise ManifestError(name, f"is not this {'mine' if name == 'mine' else 'round'}'s")
-    check_veil(manifest.veil, expected.cover, expected.plan)
+    check_veil(manifest.veil, expected.cover, expected.plan, are_words=expected.form.are_words)
     if manifest.rows < (least := expected.spec.rows_min):
         raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {least}")
 
 
-def check_veil(veil: Veil | None, cover: CoverSpec, plan: SlotPlan) -> None:
-    """Check that an update has the masks that the cover asks for, and no others. Raises ManifestError."""
+def check_veil(veil: Veil | None, cover: CoverSpec, plan: SlotPlan, *, are_words: bool = False) -> None:
+    """Check that an update has the masks that the cover asks for, and no others. Raises ManifestError.
+
+    `are_words`: masks of words do not wrap around anything, so nothing is said of that.
+    """
     if not isinstance(cover, VeilCover):
         if veil is not None:
             raise ManifestError("veil", "is there, but this bounty has no capsules")
@@ -130,4 +187,7 @@ def check_veil(veil: Veil | None, cover: CoverSpec, plan: SlotPlan) -> None:
         raise ManifestError("veil.seeds", f"has {told} hashes; there are {count} classes")
     if (told := len(veil.envelopes)) != (count := len(cover.members)):
         raise ManifestError("veil.envelopes", f"has {told}; there are {count} capsules")
-    read_wraps(plan, veil.wraps)
+    if not are_words:
+        read_wraps(plan, veil.wraps)
+    elif veil.wraps:
+        raise ManifestError("veil.wraps", "are there, but answers in words have none: leave them empty")

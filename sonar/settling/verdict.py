@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
+from sonar.families.registry import ROUND_ONLY, WHY
 from sonar.paillier.cohort import Weighed, weights_of
 from sonar.paillier.slots import SlotPlan
 

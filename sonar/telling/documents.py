@@ -143,7 +143,8 @@ class CampaignRound:
     """How a round ended for its scientist: "settled", "failed", "overdue" or "taken back".
 
     Losses are those of the chain, None where there is none; `figures` say the model's in people's units, and
-    `best` the least so far. By mine: `left_out` with the reason, shares and scores.
+    `best` the least so far. `told`: what the round of a statistic has brought. By mine: `left_out` with the
+    reason, shares and scores.
     """
 
     round: int
@@ -161,6 +162,7 @@ class CampaignRound:
     seconds: dict[str, float]
     figures: dict[str, float] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)
+    told: str = ""
 
 
 @document

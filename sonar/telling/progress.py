@@ -309,12 +309,17 @@ def round_of_campaign(told: CampaignRound) -> str:
     """How a round went for its scientist: the model's figures, who was left out and why, what was paid."""
     if told.loss is None:
         return f"round {told.round} {told.ended}: {count(len(told.cohort), 'update')} revealed"
+    if told.told:
+        return "; ".join([told.told, f"paid {format_amount(told.paid_units, told.asset)}", *_left_out(told)])
     best = "" if told.loss == told.best_loss else f" (the best is {in_words(told.best)})"
     accepted = f"{len(told.accepted)} of {len(told.cohort)} accepted"
     paid = f"paid {format_amount(told.paid_units, told.asset)}"
-    left_out = [f"left out {short(mine)}: {why}" for mine, why in told.left_out.items()]
-    figures = in_words(told.figures)
-    return "; ".join([f"round {told.round}: {figures}{best}, {accepted}, {paid}", *left_out])
+    figures = in_words(told.figures) or "nothing was learnt"
+    return "; ".join([f"round {told.round}: {figures}{best}, {accepted}, {paid}", *_left_out(told)])
+
+
+def _left_out(told: CampaignRound) -> list[str]:
+    return [f"left out {short(mine)}: {why}" for mine, why in told.left_out.items()]
 
 
 class Progress:

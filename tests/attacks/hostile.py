@@ -147,7 +147,7 @@ class HostileMine:
             self._task = (task, trainer.prepare(task, self.dataset))
         task, mapped = self._task
         model = trainer.read_model(self.store, bounty.model_digest, bounty.round)
-        weights = trainer.read_weights(self.store, task, model)
+        weights = trainer.read_question(self.store, task, model)
         update = family_of(task.model.family).answer(task.key, task.plan, mapped, weights)
         sent = self.forge(task.key, bounty.round, update)
         fresh = [task.key.rerandomise(c, task.key.blinding(secrets.randbelow)) for c in sent]

@@ -8,18 +8,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mine.data.base import DataSource
+from mine.data.base import Batches, DataSource
 from mine.data.csv import CsvFile
 from mine.data.dataset import DataSet, check_name, register
 from mine.data.example import Example
 from mine.data.registry import SOURCES
 from sonar.data.table import BATCH_VALUES
 from sonar.errors import DataError
+from tests.sums_kit import number
 
 
 def read(source: DataSource, *columns: str) -> tuple[list[NDArray[np.float64]], str]:
     """All batches of these columns, and the fingerprint that came at their end."""
-    batches, found = source.batches(columns), []
+    return taken(source.batches(columns))
+
+
+def taken(batches: Batches) -> tuple[list[NDArray[np.float64]], str]:
+    """All of these batches, and what came at their end."""
+    found = []
     while True:
         try:
             found.append(next(batches))
@@ -90,6 +96,14 @@ class SourceContract:
     def test_a_missing_column_is_named(self, source: DataSource) -> None:
         with pytest.raises(DataError, match="column 'no such thing': is missing"):
             read(source, "no such thing")
+
+    def test_rows_come_coded_by_a_schema(self, source: DataSource) -> None:
+        one, two = columns_of(source)[:2]
+        schema = (number(two, -1e6, 1e6), number(one, -1e6, 1e6))
+        plain, fingerprint = read(source, two, one)
+        coded, again = taken(source.coded(schema))
+        assert again == fingerprint
+        np.testing.assert_array_equal(np.concatenate(coded), np.concatenate(plain))
 
     def test_it_registers_and_is_found_unchanged(self, at: str) -> None:
         found = register(self.kind, at)

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from pysonar.bounty.explain import explain
+from pysonar.bounty.request import Bounty
 from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.records import Posting
 from sonar.manifests.model import ModelManifest
@@ -99,7 +100,9 @@ def test_a_campaign_goes_on_with_the_map_that_it_posted(tmp_path: Path) -> None:
     shelf.keep(world.bounty)
     first = world.campaign()
     world.run_until(first, lambda: len(world.events(RoundSettled)) == 1)
-    world.bounty = shelf.take("diabetes")
+    taken = shelf.take("diabetes")
+    assert isinstance(taken, Bounty)
+    world.bounty = taken
     second = world.campaign()
     world.run(second)
     lines = second.history()

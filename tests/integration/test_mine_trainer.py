@@ -90,10 +90,11 @@ def test_an_update_decrypts_to_what_numpy_computes_in_the_clear(
 ) -> None:
     path, pool = write_csv(tmp_path / "d.csv"), Pool(tmp_path / "pool.sqlite")
     task = read(scientist)
-    weights = trainer.read_weights(scientist.store, task, task.model)
-    mapped = trainer.prepare(task, data.register_csv(path))
-    first = trainer.make_update(task, mapped, weights, pool)
-    second = trainer.make_update(task, mapped, weights, pool)
+    weights = trainer.read_question(scientist.store, task, task.model)
+    dataset = data.register_csv(path)
+    mapped = trainer.prepare(task, dataset)
+    first = trainer.make_update(task, mapped, weights, pool, dataset)
+    second = trainer.make_update(task, mapped, weights, pool, dataset)
     assert first != second
     for update in (first, second):
         plain = scientist_key().unsafe_decrypt(update)
@@ -226,7 +227,7 @@ def test_weights_of_another_key_do_not_pass(scientist: TinyModels) -> None:
         blob = b"".join(int(mpz(c)).to_bytes(width, "big") for c in (5, bad, 7))
         model = task.model.model_copy(update={"blobs": put_blob(scientist.store, blob)})
         with pytest.raises(Exception, match="ciphertext 1"):
-            trainer.read_weights(scientist.store, task, model)
+            trainer.read_question(scientist.store, task, model)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_a_mine_answers_for_several_targets_at_once(scientist: TinyModels, tmp_p
     assert trainer.restored(task, prepared.to_bytes()).digest() == prepared.digest()
     pool = Pool(tmp_path / "pool.sqlite")
     update = trainer.make_update(
-        task, prepared, trainer.read_weights(scientist.store, task, task.model), pool
+        task, prepared, trainer.read_question(scientist.store, task, task.model), pool, dataset
     )
 
     phi = np.column_stack([x, np.ones(40)])

@@ -116,7 +116,7 @@ def test_a_long_update_waits_for_the_reveal_of_a_stake_at_risk(
     def estimate(_: SlotPlan) -> float:
         return TRAIN_S
 
-    monkeypatch.setattr("mine.work.trainer.estimated_s", estimate)
+    monkeypatch.setattr("sonar.families.quadratic.family.estimated_s", estimate)
     monkeypatch.setattr(trainer, "make_update", slow_make)
     for _ in range(2):
         node.tick()
@@ -224,12 +224,12 @@ def test_an_update_that_takes_too_long_for_the_quiet_end_is_not_begun(
     world.scientist.settle()
     run(nodes[:2], passes=1)
     made = trainer.make_update
-    monkeypatch.setattr("mine.work.trainer.estimated_s", lambda _: 4.0)
+    monkeypatch.setattr("sonar.families.quadratic.family.estimated_s", lambda _: 4.0)
     monkeypatch.setattr(trainer, "make_update", lambda *_: pytest.fail("it was begun"))
     world.advance(QUIET_S - COMMIT_MARGIN_S - 4)
     assert "an update takes about 4 s" in nodes[2].tick().what
     monkeypatch.setattr(trainer, "make_update", made)
-    monkeypatch.setattr("mine.work.trainer.estimated_s", lambda _: 2.0)
+    monkeypatch.setattr("sonar.families.quadratic.family.estimated_s", lambda _: 2.0)
     world.advance(1)
     nodes[2].tick()
     assert world.part(2, 2).state in AT_RISK

@@ -46,7 +46,9 @@ def test_only_what_is_better_than_the_scientists_own_weights_is_paid(tmp_path: P
     assert again.bounty.initial_loss == pytest.approx(summary["final_loss"], abs=5)
     shelf = Shelf(tmp_path)
     shelf.keep(again.bounty)
-    again.bounty = shelf.take("diabetes")
+    taken = shelf.take("diabetes")
+    assert isinstance(taken, Bounty)
+    again.bounty = taken
     second = again.campaign()
     again.run(second)
     assert second.summary()["initial_loss"] == again.bounty.initial_loss

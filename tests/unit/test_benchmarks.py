@@ -54,6 +54,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "privacy_sampler",
         "privacy_accounting",
         "privacy_attack",
+        "sums_2000",
         "share_of_limit",
     ]
 

@@ -35,6 +35,7 @@ KINDS: dict[str, type[Manifest]] = {
     "signed-request": capsule.SignedRequest,
     "signed-answer": capsule.SignedAnswer,
     "update": UpdateManifest,
+    "update in words": UpdateManifest,
 }
 MESSAGES = {case["name"]: bytes.fromhex(case["bytes"]) for case in DOCUMENT["manifests"]}
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.data.cells import Kind, look_at
-from sonar.data.table import Contents, csv_contents, parse_csv
+from sonar.data.contents import Contents, csv_contents
+from sonar.data.table import parse_csv
 from sonar.errors import DataError
 
 NUMBERS = [
@@ -155,7 +156,28 @@ def contents(text: str | bytes, *without: str) -> Contents:
     return csv_contents(io.BytesIO(data), "t.csv", without)
 
 
-@pytest.mark.parametrize("cell", [*NEARLY, *OTHER, *MISSING])
+@pytest.mark.parametrize("cell", MISSING)
+def test_numbers_with_missing_cells_are_for_bounties_that_allow_them(cell: str) -> None:
+    quoted = '"' + cell + '"'
+    for rows in (["1,2,3", f"4,{quoted},6"], [f"4,{quoted},6", "1,2,3"], ["1,2,3", f"4,{quoted},6", "7,8,9"]):
+        line = 2 + next(i for i, row in enumerate(rows) if quoted in row)
+        found = contents("\n".join(["a,b,c", *rows]))
+        assert (found.columns, found.declarable) == (("a", "c"), ("b",))
+        assert found.left_out["b"].startswith(f"line {line}: ")
+        for bad in ("x", "3 kg"):
+            with pytest.raises(DataError, match="column 'b'"):
+                contents("\n".join(["a,b,c", *rows, f"1,{bad},2"]))
+
+
+def test_words_below_missing_cells_are_words() -> None:
+    found = contents("a,b,c\n1,,2\n2,x,\n3,NA,3\n")
+    assert (found.columns, found.declarable) == (("a",), ("b", "c"))
+    assert found.left_out["b"] == "line 3: 'x' is not a number"
+    with pytest.raises(DataError, match=r"line 3: column 'b': 'x' is not a number"):
+        contents("a,b,c\n1,,2\n2,x,\n3,4,3\n")
+
+
+@pytest.mark.parametrize("cell", [*NEARLY, *OTHER])
 def test_a_bad_cell_among_numbers_is_named_by_line_and_column(cell: str) -> None:
     if len(cell) > 1000:
         return  # longer than a line of CSV may be
@@ -186,7 +208,7 @@ def test_a_bad_cell_among_numbers_is_named_by_line_and_column(cell: str) -> None
         ("a,b, a \n1,2,3\n", "line 1", "column 'a' is named twice"),
         ("caf\u00e9,b,cafe\u0301\n1,2,3\n", "line 1", "'caf\\xe9'"),
         ("a\n1\n2\n", "", "has one column of numbers only ('a'); at least two are needed"),
-        ("a,n\n1,x\n2,y\n", "", "at least two are needed"),
+        ("a,n\nz,x\nz,y\n", "", "has no column of numbers; at least two are needed"),
         ("", "", "is empty"),
         ("\n\n", "", "is empty"),
         ("a,b\n", "", "a header and no rows"),
@@ -217,7 +239,7 @@ def test_no_number_begins_with_a_letter(cell: str) -> None:
 def test_columns_of_words_are_left_out_with_the_reason() -> None:
     found = contents("id,a,day,b,note\nP1,1,2024-01-03,2,\nP2,3,2024-01-04,4,NA\n")
     assert (found.columns, found.rows) == (("a", "b"), 2)
-    assert list(found.left_out) == ["id", "day", "note"]
+    assert list(found.left_out) == list(found.declarable) == ["id", "day", "note"]
     assert "'P1' is not a number" in found.left_out["id"]
     assert "date" in found.left_out["day"]
 
@@ -236,7 +258,7 @@ def test_a_left_out_column_of_yes_and_no_is_told_how_to_become_numbers() -> None
         "sex": ("m", "f"),
         "never": ("yes", "no"),
     }.items():
-        assert out[column].startswith("line 2: ")
+        assert out[column].startswith("line 4: " if column == "late" else "line 2: ")  # it is empty before
         assert out[column].endswith(use.format(*pair)), column
     assert out["degree"] == "line 2: 'no' is not a number; 0 or 1 is expected"
 

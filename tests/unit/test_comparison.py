@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic import comparison
 from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.design import Design, Wish, design_of
-from sonar.families.quadratic.inspection import Opened, Rounds, inspect, rules_of, same
+from sonar.families.quadratic.inspection import inspect, rules_of, same
 from tests.family_kit import map_of
 
 Array = NDArray[np.float64]

@@ -16,17 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic.design import STRIDE
-from sonar.families.quadratic.inspection import (
-    ROUND_ONLY,
-    TESTS,
-    WHY,
-    Opened,
-    Rounds,
-    Rules,
-    inspect,
-    rules_of,
-)
+from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, WHY, Rules, inspect, rules_of
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.slots import Bounds, SlotPlan
 

@@ -16,10 +16,11 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sonar.data import examples
 from sonar.errors import SonarError
+from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.course import held_weights
 from sonar.families.quadratic.design import Design
-from sonar.families.quadratic.inspection import Opened, Rounds, inspect, rules_of
+from sonar.families.quadratic.inspection import inspect, rules_of
 from sonar.families.quadratic.maps.base import BaseWish
 from sonar.families.quadratic.maps.fourier import FourierWish
 from sonar.families.quadratic.maps.polynomial import PolynomialWish

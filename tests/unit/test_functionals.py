@@ -17,13 +17,13 @@ from benchmarks.inspection import PLAIN, Honest, played, tables
 from benchmarks.liars import CHEATS
 from benchmarks.masked import answers_of
 from sonar.errors import UsageError
-from sonar.families.quadratic.inspection import Opened
-from sonar.families.quadratic.score import shares_of
+from sonar.families.opened import Opened
 from sonar.families.quadratic.veiled.base import empty_places
 from sonar.families.quadratic.veiled.identities import junk_of
 from sonar.families.quadratic.veiled.judging import MOST_BITS
 from sonar.families.quadratic.veiled.scoring import SCORE_MAX, Scores, scores_of
 from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.settling.shares import shares_of
 from sonar.veil.functionals import Measured
 
 

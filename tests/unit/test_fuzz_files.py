@@ -27,7 +27,8 @@ from sonar.chain.contract import abi
 from sonar.chain.contract.market import decode_log
 from sonar.chain.contract.revert import from_rpc_error
 from sonar.chain.rpc import Chain, Request, Rpc, quantity
-from sonar.data.table import csv_batches, csv_contents, parse_csv
+from sonar.data.contents import csv_contents
+from sonar.data.table import csv_batches, parse_csv
 from sonar.errors import RpcError
 from sonar.home import keystore
 from sonar.home.folder import Home

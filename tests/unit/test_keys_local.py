@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
-from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Opened, Rules
+from sonar.families.opened import Opened
+from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Rules
 from sonar.paillier.affine import affine_update
 from sonar.paillier.slots import SlotPlan
 from tests.holder_kit import job_of, judged

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pysonar.bounty.explain import explain
-from pysonar.bounty.growing import APART, LEAST_SHARE, grown
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.shelf import Shelf
+from pysonar.models.growing import APART, LEAST_SHARE, grown
 from pysonar.models.linear import LinearModel
 from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.errors import ConfigError, ConsentError, DataError, ManifestError

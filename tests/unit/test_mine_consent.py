@@ -108,7 +108,7 @@ def test_what_is_exactly_at_its_limit_is_taken() -> None:
         TERMS.fee_units, TERMS.stake_units, 60, 60, 9_000, max_weights=11, max_blob_bytes=5, max_train_s=30
     )
     consent.check_bounty(bounty(min_mines=2, overdue_bps=9_000, quiet_s=60), policy)
-    consent.check_model(weights=11, key_bits=policy.min_key_bits, blob_bytes=5, policy=policy)
+    consent.check_model(values=11, visible=False, key_bits=policy.min_key_bits, blob_bytes=5, policy=policy)
     consent.check_work(30.0, replace(TERMS, quiet_s=60), policy)
 
 
@@ -129,7 +129,7 @@ def test_what_is_owed_shrinks_as_rounds_are_settled(round_number: int, loss: int
 
 
 def test_a_short_key_is_refused_unless_the_operator_says_insecure() -> None:
-    model = {"weights": 11, "blob_bytes": 100}
+    model: dict[str, Any] = {"values": 11, "visible": False, "blob_bytes": 100}
     with pytest.raises(ConsentError, match=r"key\.n: has 1024 bits, below your floor of 2048"):
         consent.check_model(key_bits=1024, policy=Policy(), **model)
     consent.check_model(key_bits=1024, policy=Policy(insecure_keys=True), **model)
@@ -139,9 +139,13 @@ def test_a_short_key_is_refused_unless_the_operator_says_insecure() -> None:
 
 def test_a_model_that_is_too_large_is_refused() -> None:
     with pytest.raises(ConsentError, match="above your limit of 10"):
-        consent.check_model(weights=11, key_bits=2048, blob_bytes=1, policy=Policy(max_weights=10))
+        consent.check_model(
+            values=11, visible=False, key_bits=2048, blob_bytes=1, policy=Policy(max_weights=10)
+        )
     with pytest.raises(ConsentError, match="above your limit of 5"):
-        consent.check_model(weights=1, key_bits=2048, blob_bytes=6, policy=Policy(max_blob_bytes=5))
+        consent.check_model(
+            values=1, visible=False, key_bits=2048, blob_bytes=6, policy=Policy(max_blob_bytes=5)
+        )
 
 
 def test_the_operator_s_limit_on_rounds() -> None:

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from mine.data import dataset as data
 from mine.data.dataset import DataSet
+from sonar.data.schema import Schema
 from sonar.errors import DataError
+from tests.sums_kit import category, number
 
 
 def numbers(found: DataSet, columns: list[str]) -> NDArray[np.float64]:
@@ -29,6 +31,7 @@ def test_a_csv_is_described_by_its_columns_rows_and_digest(csv_file: Path) -> No
     assert (found.name, found.columns, found.rows) == ("my-patients", ("age", "y"), 2)
     assert found.left_out == {"name": "line 2: 'Ann' is not a number"}
     assert found.source == str(csv_file)
+    assert found.declarable == ("name",)
     assert len(found.digest) == 64
     assert DataSet.from_record(found.to_record()) == found
 
@@ -78,7 +81,7 @@ def test_a_missing_column_is_named(csv_file: Path) -> None:
         numbers(found, ["age", "bmi"])
 
 
-@pytest.mark.parametrize("bad", ["Bob", "", "nan", "inf", "1_0", "1,", " ", "0x10"])
+@pytest.mark.parametrize("bad", ["Bob", "inf", "1_0", "1,", "0x10"])
 def test_a_value_that_is_no_number_is_named_by_column_and_line(tmp_path: Path, bad: str) -> None:
     path = write(tmp_path / "t.csv", f"b,a\n2,1\n3,{bad}\n" if bad != "1," else "b,a\n2,1\n3\n")
     with pytest.raises(DataError, match=r"line 3.*(column 'a'|1 fields)"):
@@ -137,3 +140,87 @@ def test_the_first_shard_the_last_and_the_whole_are_shards() -> None:
 def test_a_shard_that_is_none_is_refused(shard: str) -> None:
     with pytest.raises(DataError, match="shard"):
         data.register_example("diabetes", shard)
+
+
+SCHEMA: Schema = (
+    number("age", 0, 100),
+    number("bmi", 10, 60, missing=True),
+    category("sex", ("f", "m")),
+    category("smoker", ("False", "True"), missing=True),
+    category("stage", ("1", "2", "3")),
+)
+HEADER = "stage,note,age,bmi,sex,smoker\n"
+
+
+def codes(path: Path, rows: str) -> list[list[float]]:
+    found = data.register_csv(write(path / "t.csv", HEADER + rows))
+    return [[-1.0 if np.isnan(one) else one for one in row] for batch in found.coded(SCHEMA) for row in batch]
+
+
+def test_cells_become_codes_by_the_schema(tmp_path: Path) -> None:
+    rows = "1,x,20,NA,m,TRUE\n2.0,y,140, 22.5 , f ,false\n 3 ,NA,-1,,f,unknown\n03,z,5,7,f,False\n"
+    assert codes(tmp_path, rows) == [
+        [20, -1, 1, 1, 0],
+        [140, 22.5, 0, 0, 1],
+        [-1, -1, 0, -1, 2],
+        [5, 7, 0, 0, 2],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("4,x,20,5,m,True", "column 'stage': '4' is none of the bounty's categories: '1', '2', '3'"),
+        ("1,x,20,5,M,True", "column 'sex': 'M' is none of the bounty's categories: 'f', 'm'"),
+        ("1,x,20,5,,True", "column 'sex': is empty; a category is expected"),
+        ("1,x,NA,5,f,True", "column 'age': 'NA' stands for a missing value; a number is expected"),
+        ("1,x,20,5,f,maybe", "column 'smoker': 'maybe' is none of the bounty's categories: 'False', 'True'"),
+    ],
+)
+def test_a_cell_that_the_schema_does_not_allow_is_told_to_its_owner(
+    tmp_path: Path, row: str, said: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        codes(tmp_path, f"1,x,20,NA,m,TRUE\n{row}\n")
+    assert caught.value.field.endswith("line 3")
+    assert caught.value.problem == said
+    assert caught.value.hint
+
+
+def test_a_level_that_looks_like_a_missing_value_is_a_level(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a,b,x\n1,none,x\n2,some,x\n3,,x\n4,NA,x\n")
+    column = category("b", ("none", "some"), missing=True)
+    found = list(data.register_csv(path).coded((column,)))
+    np.testing.assert_array_equal(np.concatenate(found).ravel(), [0, 1, np.nan, np.nan])
+
+
+def test_numbers_of_an_example_can_be_categories() -> None:
+    found = data.register_example("diabetes", "1/10")
+    names = {name: np.concatenate(list(found.batches([name]))).ravel() for name in found.columns}
+    name = min(names, key=lambda name: len(np.unique(names[name])))
+    levels = [f"{value:g}" for value in np.unique(names[name])]
+    coded = np.concatenate(list(found.coded((category(name, levels), number(found.columns[0])))))
+    assert np.unique(coded[:, 0]).tolist() == list(range(len(levels)))
+    with pytest.raises(DataError, match="none of the bounty's categories"):
+        list(found.coded((category(name, ["x", "y"]),)))
+
+
+def test_a_column_of_text_serves_only_bounties_that_declare_it(csv_file: Path) -> None:
+    found = data.register_csv(csv_file)
+    assert found.missing(["age", "name"]) == ["name"]
+    assert not found.missing(["age", "name"], declared=True)
+    found.examine()
+    with pytest.raises(DataError, match="column 'name'"):
+        numbers(found, ["name"])
+
+
+def test_a_column_left_out_by_name_serves_none(csv_file: Path) -> None:
+    found = data.register_csv(csv_file, without=["name"])
+    assert found.missing(["age", "name"], declared=True) == ["name"]
+    found.examine()
+
+
+def test_what_was_registered_before_columns_could_be_declared_is_read(csv_file: Path) -> None:
+    record = data.register_csv(csv_file).to_record()
+    del record["declarable"]
+    assert DataSet.from_record(record).declarable == ()

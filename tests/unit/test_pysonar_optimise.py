@@ -19,7 +19,8 @@ from pysonar.bounty.request import Bounty
 from sonar.families.quadratic.optimisers.base import ORIGIN, Coefficients, Ground, Optimiser, Visited
 from sonar.families.quadratic.optimisers.gradient_descent import GradientDescent, default_rate
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
-from sonar.families.quadratic.score import score_vectors, shares_of
+from sonar.families.quadratic.score import score_vectors
+from sonar.settling.shares import shares_of
 from tests.family_kit import design_like, least_squares, losses_of, map_of, run_clear
 
 HOLDOUT = 42

@@ -15,10 +15,11 @@ from benchmarks.inspection import ATTACKS, PLAIN, caught, played, tables, verdic
 from benchmarks.masked import answers_of
 from benchmarks.noise import Case, measure
 from sonar.errors import ConfigError, ConsentError
+from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.comparison import reference_of
 from sonar.families.quadratic.design import Design
-from sonar.families.quadratic.inspection import Opened, Rounds, inspect, rules_of
+from sonar.families.quadratic.inspection import inspect, rules_of
 from sonar.families.quadratic.noisy.answers import AnswerNoise
 from sonar.families.quadratic.noisy.choosing import NoiseWish, Width, counted_rows, noise_of, ridge_of
 from sonar.families.quadratic.noisy.releasing import check_noise, released_map, row_sums

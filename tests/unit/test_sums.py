@@ -133,6 +133,23 @@ class TestRareValues:
         values[:, 2] = np.nan
         kept(spec_of(columns, MOMENTS), values)
 
+    def test_a_category_within_a_group_has_enough_rows_or_none(self) -> None:
+        columns = (AGE, SEX, category("arm"))
+        spec = spec_of(columns, {"kind": "moments", "columns": ("age", "arm"), "by": "sex"})
+        values = np.column_stack([rows_of(COLUMNS, 100)[:, :1], np.repeat([0, 1], 50), np.tile([0, 1], 50)])
+        kept(spec, values)
+        values[:4, 2] = 2
+        values[50:60, 2] = 2
+        told = refusal(spec, values)
+        assert "'sex', 'arm' have a combination" in told
+
+    def test_a_cell_does_not_tell_the_last_of_three_categories(self) -> None:
+        columns = (SEX, category("arm"), category("site"))
+        values = np.array([[a, b, c] for a in range(2) for b in range(3) for c in range(3)] * 2, dtype=float)
+        kept(spec_of(columns, {"kind": "cells", "by": ("sex", "arm")}), values)
+        told = refusal(spec_of(columns, {"kind": "cells", "by": ("sex", "arm", "site")}), values)
+        assert "'arm', 'site' have a combination" in told
+
     def test_what_is_rare_is_found_in_whatever_batches_it_comes(self) -> None:
         spec, values = spec_of(COLUMNS, BY_SEX), rows_of(COLUMNS, 40_000)
         values[:, 1] = 0

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pysonar.keys.updates import MineUpdate
-from sonar.families.quadratic.score import FULL_BPS, as_one, shares_of
 from sonar.paillier.cohort import grouped, weights_of
 from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.settling.shares import FULL_BPS, as_one, shares_of
 
 PLAN = SlotPlan.make(
     key_bits=2048,

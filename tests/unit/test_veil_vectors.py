@@ -204,6 +204,30 @@ def test_words_are_masked_as_the_page_says() -> None:
     for value, *own in zip(case["sum"], *case["answers"], strict=True):
         total = sum(w * int(u) for w, u in zip(case["weights"], own, strict=True))
         assert int(value) == (total + 2**63) % 2**64 - 2**63
+    blob = bytes.fromhex(case["blob"])
+    assert [str(int.from_bytes(blob[i : i + 8], "little")) for i in range(0, len(blob), 8)] == case["masked"][
+        0
+    ]
+
+
+def test_functionals_of_words_are_the_page_s() -> None:
+    case, (answer, *_) = DOCUMENT["words"]["functional"], ANSWERS
+    vector = [int(v) for v in case["vector"]]
+    assert case["vector_bytes"] == b"".join((v % 2**64).to_bytes(8, "little") for v in vector).hex()
+    told = []
+    for seed, value in zip(seeds_of(answer["mine"]), case["class_values"], strict=True):
+        masks_ = words(seed, answer, 0, len(vector))
+        assert int(value) == sum(v * m for v, m in zip(vector, masks_, strict=True)) % 2**64
+        told.append(int(value) >> (64 - case["bits"]))
+    assert case["told"] == told
+    step = 2 ** (64 - case["bits"])
+    sent = [int(x) for x in DOCUMENT["words"]["masked"][0]]
+    value = sum(v * x for v, x in zip(vector, sent, strict=True)) - sum(y * step + step // 2 for y in told)
+    assert int(case["value"]) == (value + 2**63) % 2**64 - 2**63
+    assert case["error"] == str(CLASSES * step // 2)
+    exact = sum(v * int(u) for v, u in zip(vector, DOCUMENT["words"]["answers"][0], strict=True))
+    assert int(case["exact"]) == (exact + 2**63) % 2**64 - 2**63
+    assert abs((exact - int(case["value"]) + 2**63) % 2**64 - 2**63) <= int(case["error"])
 
 
 def test_the_envelope_opens_as_the_page_says() -> None:

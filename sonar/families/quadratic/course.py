@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.families.quadratic.design import Design
-from sonar.families.quadratic.optimisers.base import ORIGIN, Coefficients, Optimiser, Visited
+from sonar.families.quadratic.optimisers.base import ORIGIN, Coefficients, Listed, Optimiser, Visited
 from sonar.families.quadratic.score import score_vectors
 from sonar.paillier.slots import SlotPlan, decode_update, decode_weights
 
@@ -23,6 +23,10 @@ class Point:
     weights_int: tuple[int, ...]
     coefficients: Coefficients
     loss: int
+
+    def listed(self) -> Listed:
+        """Return how they came about, for a journal."""
+        return self.coefficients.listed()
 
     def weights(self, plan: SlotPlan) -> Vector:
         """Return the weights as numbers, float64[d k], output by output."""
@@ -46,6 +50,11 @@ class Course:
     def best(self) -> Point:
         """The point of the lowest loss; of several the first."""
         return min(self.points, key=lambda point: point.loss)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a gradient was seen."""
+        return bool(self.visited)
 
     def seen(
         self, number: int, sums: Sequence[int], rows: int, accepted: Collection[str], plan: SlotPlan

@@ -6,31 +6,52 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from gmpy2 import mpz
 
+from sonar.data.schema import Schema
+from sonar.families.base import Rows
+from sonar.families.opened import Opened, Past
 from sonar.families.quadratic.answer import LocalMap, Matrix, Vector
 from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.course import Course, Point, contribution_vectors, next_point, start_of
-from sonar.families.quadratic.design import Design, Wish, design_of
-from sonar.families.quadratic.inspection import Rules, rules_of
-from sonar.families.quadratic.maps.base import Seeded
+from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.inspection import ROUND_ONLY, WHY, Rules, inspect, rules_of, same
 from sonar.families.quadratic.noisy.releasing import check_noise, released_map, row_sums, sums_id
-from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.families.quadratic.optimisers.base import Coefficients, Listed, Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.veiled.judging import Tests, spoilers_of, tests_of
-from sonar.families.quadratic.veiled.scoring import Scores, scores_of
-from sonar.families.veiled import Sent
-from sonar.paillier.affine import Run, affine_update
+from sonar.families.quadratic.veiled.side import VeiledQuadratic
+from sonar.paillier.affine import Run, affine_update, estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.privacy.terms import Price, RowSums
 
 
-class Quadratic:
+class Quadratic(VeiledQuadratic):
     """Models that are linear in their weights."""
+
+    why: Mapping[str, str] = WHY
+    round_only = ROUND_ONLY
+    visible = False
+    scored = True
+
+    def numbers(self, spec: QuadraticSpec) -> int:
+        """Return the number of weights."""
+        return spec.weights
+
+    def seconds(self, spec: QuadraticSpec, plan: SlotPlan) -> float:
+        """Return how long the products take."""
+        return estimated_s(plan)
+
+    def read(self, spec: QuadraticSpec, rows: Rows) -> Iterable[Matrix]:
+        """Return the numbers of the columns."""
+        return rows.batches(spec.columns)
 
     def columns(self, spec: QuadraticSpec) -> tuple[str, ...]:
         """Return the features, then the targets."""
         return spec.columns
+
+    def schema(self, spec: QuadraticSpec) -> Schema:
+        """Return none: all columns are numbers."""
+        return ()
 
     def check_rows(self, spec: QuadraticSpec, rows: int) -> None:
         """Check by the number of rows alone whether a table could serve. Raises ConsentError."""
@@ -49,13 +70,24 @@ class Quadratic:
         key: PublicKey,
         plan: SlotPlan,
         prepared: LocalMap,
-        weights: Sequence[mpz],
+        question: Sequence[mpz],
         *,
+        rows: Callable[[], Iterable[Matrix]] | None = None,
         parts: int = 1,
         run: Run | None = None,
     ) -> list[mpz]:
         """Return Enc(b - A w), packed. Raises BoundsError, CiphertextError."""
-        return affine_update(key, plan, prepared.a_int, prepared.b_int, weights, parts=parts, run=run)
+        return affine_update(key, plan, prepared.a_int, prepared.b_int, question, parts=parts, run=run)
+
+    def values(
+        self,
+        plan: SlotPlan,
+        prepared: LocalMap,
+        question: Sequence[int],
+        rows: Callable[[], Iterable[Matrix]] | None = None,
+    ) -> list[int]:
+        """Return b - A w."""
+        return prepared.answer(question, plan.weight_frac)
 
     def price(self, spec: QuadraticSpec) -> Price | None:
         """Return what the noise leaves to be learned of a row; None without noise."""
@@ -79,27 +111,31 @@ class Quadratic:
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""
-        return spec.words
-
-    def design(
-        self,
-        wish: Wish,
-        x: Matrix,
-        y: Matrix,
-        features: Sequence[str],
-        targets: Sequence[str],
-        seeded: Seeded,
-    ) -> Design:
-        """Return the model for held-out rows."""
-        return design_of(wish, x, y, features, targets, seeded)
+        return f"feature map {spec.words}"
 
     def start(self, design: Design) -> Course:
         """Return the course of a campaign that has not begun."""
         return start_of(design)
 
+    def seen(
+        self,
+        design: Design,
+        course: Course,
+        number: int,
+        sums: Sequence[int],
+        rows: int,
+        accepted: Collection[str],
+    ) -> Course:
+        """Return the course with one more gradient."""
+        return course.seen(number, sums, rows, accepted, design.plan)
+
     def step(self, design: Design, optimiser: Optimiser, course: Course) -> Point:
         """Return the next point."""
         return next_point(course, optimiser, design)
+
+    def replayed(self, weights_int: Sequence[int], listed: Listed, loss: int) -> Point:
+        """Return a point with its coefficients."""
+        return Point(tuple(weights_int), Coefficients.of(listed), loss)
 
     def score_vectors(
         self, design: Design, optimiser: Optimiser, course: Course, point: Point
@@ -117,31 +153,19 @@ class Quadratic:
         """Return what single answers are tested by."""
         return rules_of(spec, plan, min_mines, random_bits)
 
-    def veiled_tests(
+    def inspect(
         self,
         rules: Rules,
-        plan: SlotPlan,
-        rounds: Sequence[Sent],
-        reference: Reference | None,
-        rows: Mapping[str, int],
-        draw: Callable[[int], int],
-    ) -> Tests:
-        """Return the tests of a round's veiled answers."""
-        return tests_of(rules, plan, rounds, reference, rows, draw)
+        past: Past,
+        now: Opened,
+        trusted: Callable[[str], bool],
+        reference: Reference | None = None,
+    ) -> dict[str, str | None]:
+        """Return the first failed test of each mine."""
+        return inspect(rules, past, now, trusted, reference)
 
-    def veiled_spoilers(
-        self, plan: SlotPlan, round: int, mines: Collection[str], draw: Callable[[int], int]
-    ) -> Tests:
-        """Return what is asked once more where a sum is out of range."""
-        return spoilers_of(plan, round, mines, draw)
-
-    def veiled_scores(
-        self,
-        plan: SlotPlan,
-        vectors: Mapping[int, Sequence[float]],
-        sent: Mapping[int, Collection[str]],
-        mines: Collection[str],
-        sums: Mapping[int, tuple[Sequence[int], int]],
-    ) -> Scores:
-        """Return the scores of a round's mines."""
-        return scores_of(plan, vectors, sent, mines, sums)
+    def same(
+        self, rules: Rules, now: Opened, rows: Mapping[str, int], reference: Reference | None = None
+    ) -> dict[str, str]:
+        """Return who is of the same data."""
+        return same(rules, now, rows, reference)

@@ -9,22 +9,29 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from sonar.data.schema import Schema
+from sonar.errors import UsageError
+from sonar.families.base import Rows
+from sonar.families.opened import Opened, Past
 from sonar.families.sums import guards, inspection, preparing
+from sonar.families.sums.inspection import Rules
 from sonar.families.sums.preparing import Kept
 from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.steps import Steps, Uncovered
 from sonar.paillier.affine import Run
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
+from sonar.privacy.terms import RowSums
 
 Matrix = NDArray[np.float64]
 _ROW_VALUE_S = 2e-9
 _CIPHERTEXT_S = 2e-4
 """What a row's part of a sum takes, and encoding a ciphertext of 3072 bits: 2 GHz, one core."""
+_NO_NOISE = "sums have no noise"
 _ROWS = 1 << 20
 """So many rows are taken for a mine's, unless a bounty allows fewer."""
 
 
-class Sums:
+class Sums(Steps, Uncovered):
     """Declared sums over rows, at visible parameters."""
 
     why: Mapping[str, str] = inspection.WHY
@@ -39,6 +46,10 @@ class Sums:
         """Return how long the sums over a million rows take, if they are not kept, and the ciphertexts."""
         evaluated = min(spec.rows_max, _ROWS) * spec.values * _ROW_VALUE_S if spec.parameters else 0.0
         return evaluated + plan.ciphertexts * _CIPHERTEXT_S
+
+    def read(self, spec: SumsSpec, rows: Rows) -> Iterable[Matrix]:
+        """Return the rows, coded by the question's columns."""
+        return rows.coded(spec.columns)
 
     def columns(self, spec: SumsSpec) -> tuple[str, ...]:
         """Return the names of the columns, in the schema's order."""
@@ -90,6 +101,42 @@ class Sums:
 
     def check_noise(self, spec: SumsSpec, plan: SlotPlan) -> None:
         """There is none to check."""
+
+    def sums(self, spec: SumsSpec, batches: Iterable[Matrix]) -> RowSums:
+        """Raise UsageError: no noise is added."""
+        raise UsageError(_NO_NOISE)
+
+    def released(self, spec: SumsSpec, plan: SlotPlan, values: Sequence[int], rows: int) -> Kept:
+        """Raise UsageError: no noise is added."""
+        raise UsageError(_NO_NOISE)
+
+    def sums_id(self, spec: SumsSpec) -> bytes:
+        """Raise UsageError: no noise is added."""
+        raise UsageError(_NO_NOISE)
+
+    def tests(
+        self, spec: SumsSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]
+    ) -> Rules:
+        """Return what answers are tested by."""
+        return Rules(spec, plan)
+
+    def inspect(
+        self,
+        rules: Rules,
+        past: Past,
+        now: Opened,
+        trusted: Callable[[str], bool],
+        reference: None = None,
+    ) -> dict[str, str | None]:
+        """Return the first failed test of each mine."""
+        return inspection.inspect(rules, now.updates, now.rows)
+
+    def same(
+        self, rules: Rules, now: Opened, rows: Mapping[str, int], reference: None = None
+    ) -> dict[str, str]:
+        """Return who sent equal sums."""
+        sent = {mine: now.updates[mine] for mine in rows}
+        return inspection.same({mine: update for mine, update in sent.items() if update is not None})
 
     def in_words(self, spec: SumsSpec) -> str:
         """Return what is summed, and how many sums there are."""

@@ -7,11 +7,12 @@ lie. So a mine refuses by what its own rows are (every refusal is a ConsentError
   three rows for each column of a design. A question with parameters may be asked again at others, so its sums
   count `ROUNDS` times.
 - **Rare values.** A term adds up some columns together (`BaseTerm.mixed`). Of a category among them, each
-  level has 5 of the mine's rows or none: the sums over a level are sums over its rows alone. Of a column of
+  level has 5 of the mine's rows or none: the sums over a level are sums over its rows alone. So has each
+  combination of levels over which values of others are added up (`BaseTerm.crossed`). Of a column of
   numbers, clipped to the bounds, 0 or at least 5 rows differ from the value of all others: bounds just below
   a column's largest value would single out the row that has it.
 - **Missing cells.** Two terms of other columns are over other rows. Where those that one has and the other
-  has not are 1 to 4, the difference of the sums would be about them.
+  has not are 1 to 4, the difference of sums of the same column would be about them.
 - **Weights.** At a question's parameters a term may weigh rows (`BaseTerm.weighed`). Those that weigh
   something must be as many as 5 equal ones at least, by Kish's effective number, (sum w)^2 / sum w^2.
 
@@ -21,6 +22,7 @@ there, and no other sum is over that cell.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -99,6 +101,8 @@ class Guards:
             part.check(self.rows)
         sets = list(self._sets.values())
         for one, other in np.argwhere((self._only > 0) & (self._only < LEAST_IN_SET)).tolist():
+            if not {*sets[one].mixed} & {*sets[other].mixed}:
+                continue  # no sum over the one rows has a counterpart over the others
             missed = sorted({*sets[other].needs} - {*sets[one].needs})
             raise ConsentError(
                 f"columns {', '.join(map(repr, missed))}: 1 to {LEAST_IN_SET - 1} rows that count in term "
@@ -116,11 +120,16 @@ class _Complete:
     term: str = ""
     rows: int = 0
     least: int = LEAST_ROWS
-    levels: dict[str, _Levels] = field(default_factory=dict)
+    levels: dict[tuple[str, ...], _Levels] = field(default_factory=dict)
     numbers: dict[str, str] = field(default_factory=dict)
     _waiting: list[Vector] = field(default_factory=list)
     _usual: Vector | None = None
     _others: Counts | int = 0
+
+    @property
+    def mixed(self) -> list[str]:
+        """The columns that are summed over these rows."""
+        return [*{name for names in self.levels for name in names}, *self.numbers]
 
     def add(self, spec: SumsSpec, term: BaseTerm, mixed: tuple[str, ...]) -> None:
         """Guard the columns of one more term that is over these rows."""
@@ -131,15 +140,24 @@ class _Complete:
             if not isinstance(column, CategoryColumn):
                 self.numbers.setdefault(name, term.name)
                 continue
-            found = self.levels.setdefault(name, _Levels(np.zeros(len(column.levels), dtype=np.int64)))
-            if (least := term.least_in_level(spec.by_name)) > found.least:
-                found.least, found.term = least, term.name
+            self._count(spec, (name,), term.least_in_level(spec.by_name), term.name)
+        for names in term.crossed(spec.by_name):
+            self._count(spec, names, LEAST_IN_SET, term.name)
+
+    def _count(self, spec: SumsSpec, names: tuple[str, ...], least: int, term: str) -> None:
+        """Count the rows of each combination of levels of these categories."""
+        columns = [spec.by_name[name] for name in names]
+        shape = tuple(len(column.levels) for column in columns if isinstance(column, CategoryColumn))
+        found = self.levels.setdefault(names, _Levels(shape, np.zeros(math.prod(shape), dtype=np.int64)))
+        if least > found.least:
+            found.least, found.term = least, term
 
     def see(self, rows: Rows) -> None:
         """Take in a batch of such rows."""
         self.rows += len(rows)
-        for name, found in self.levels.items():
-            found.counts += np.bincount(rows.code(name), minlength=len(found.counts))
+        for names, found in self.levels.items():
+            places = np.ravel_multi_index([rows.code(name) for name in names], found.shape)
+            found.counts += np.bincount(places, minlength=len(found.counts))
         if self.numbers and len(rows):
             self._compare(np.column_stack([rows.number(name) for name in self.numbers]))
 
@@ -162,8 +180,8 @@ class _Complete:
                 f"at least {self.least} must",
                 hint=_MORE,
             )
-        for name, found in self.levels.items():
-            found.check(name)
+        for names, found in self.levels.items():
+            found.check(names)
         for name, term, count in self._differing():
             if 0 < count < LEAST_IN_SET:
                 raise ConsentError(
@@ -181,18 +199,23 @@ class _Complete:
 
 @dataclass
 class _Levels:
-    """How many rows have each level of a category; each must be none or `least`."""
+    """How many rows have each combination of levels of some categories; each must be none or `least`."""
 
+    shape: tuple[int, ...]
     counts: Counts
     least: int = 0
     term: str = ""
 
-    def check(self, name: str) -> None:
+    def check(self, names: tuple[str, ...]) -> None:
         """Raise ConsentError."""
         if ((self.counts > 0) & (self.counts < self.least)).any():
+            told = ", ".join(map(repr, names))
+            which = (
+                f"column {told} has a category" if len(names) == 1 else f"columns {told} have a combination"
+            )
             raise ConsentError(
-                f"term {self.term!r}: column {name!r} has a category with 1 to {self.least - 1} rows; none "
-                f"or at least {self.least} must have it",
+                f"term {self.term!r}: {which} with 1 to {self.least - 1} rows; none or at least {self.least} "
+                "must have it",
                 hint=_LEAVE,
             )
 

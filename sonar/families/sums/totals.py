@@ -17,6 +17,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 SUM_BITS = 62
 """A sum over the fullest cohort takes so many bits with its sign, so that it fits a word under masks."""
+_FLOAT_ROOM = 2.0**-40
+"""By how much rounding of floats may take a sum beyond its bound, which it then has."""
 _CHUNK_ROWS = 16_384
 """Some columns of so many rows fit a processor's cache."""
 
@@ -72,8 +74,7 @@ def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -
 
     The integer of a value is round(total / bound * 2^data_frac), bound the most that one row adds to it.
     """
-    spent = spec.rows_max.bit_length() + mines_max.bit_length()
-    frac = min(SUM_BITS - spent, MAX_FRAC)
+    frac = plan_frac(spec, mines_max)
     bounds = Bounds(weight_max=1, a_row_l1_max=1, b_max=spec.rows_max << frac)
     return SlotPlan.make(
         key_bits=key_bits,
@@ -87,13 +88,19 @@ def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -
     )
 
 
+def plan_frac(spec: SumsSpec, mines_max: int) -> int:
+    """Return how many bits after the point a total has, as a multiple of its bound."""
+    return min(SUM_BITS - spec.rows_max.bit_length() - mines_max.bit_length(), MAX_FRAC)
+
+
 def to_integers(spec: SumsSpec, plan: SlotPlan, found: Totals) -> list[int]:
     """Return what a mine sends, int[values]. Raises BoundsError for sums that the plan has no room for."""
-    scaled = np.rint(np.ldexp(found.flat / spec.bounds, plan.data_frac))
-    if not (np.abs(scaled) <= plan.bounds.b_max).all():
-        over = int(np.argmin(np.abs(scaled) <= plan.bounds.b_max))
+    ratios, most = found.flat / spec.bounds, spec.rows_max << plan.data_frac
+    if not (np.abs(ratios) <= spec.rows_max * (1 + _FLOAT_ROOM)).all():
+        over = int(np.argmin(np.abs(ratios) <= spec.rows_max * (1 + _FLOAT_ROOM)))
         raise BoundsError(f"{spec.label(over)}: is larger than the bounty's bounds for {spec.rows_max} rows")
-    return [int(value) for value in scaled.tolist()]
+    scaled = np.rint(np.ldexp(ratios, plan.data_frac))
+    return [max(-most, min(int(value), most)) for value in scaled.tolist()]
 
 
 def from_integers(spec: SumsSpec, plan: SlotPlan, sums: Sequence[int]) -> Totals:

@@ -75,6 +75,14 @@ class BaseTerm(Record):
         """
         return self.needs(columns)
 
+    def crossed(self, columns: Columns) -> tuple[tuple[str, ...], ...]:
+        """Return the sets of categories of which each combination of levels is a set of rows of its own.
+
+        Besides each single one that is `mixed`: over whose rows, that is, values of other columns are added
+        up. Each such set has `LEAST_IN_SET` of a mine's rows or none.
+        """
+        return ()
+
     def solvable(self, columns: Columns) -> int:
         """Return how many of the sums rows could be solved from, if there are too few of them.
 

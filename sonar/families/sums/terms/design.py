@@ -34,17 +34,25 @@ def design_matrix(columns: Columns, names: Sequence[str], rows: Rows) -> Matrix:
     """Return float64[rows, width] for complete rows: ones, then each column in turn.
 
     A column of numbers is (x - centre) / scale, within ±1; one of categories has an indicator of each level
-    but the first.
+    but the first. It is made once for some rows, and read-only.
     """
-    parts: list[Matrix] = [np.ones((len(rows), 1))]
+    return rows.kept(("design", *names), lambda: _made(columns, names, rows))
+
+
+def _made(columns: Columns, names: Sequence[str], rows: Rows) -> Matrix:
+    # A column's numbers lie side by side, since that is how they are written.
+    found = np.zeros((width_of(columns, names), len(rows)))
+    found[0], place = 1.0, 1
     for name in names:
         column = columns[name]
         if isinstance(column, NumberColumn):
-            parts.append(rows.standard(name)[:, None])
+            found[place] = rows.standard(name)
         else:
-            levels = np.arange(1, len(column.levels))
-            parts.append((rows.code(name)[:, None] == levels).astype(np.float64))
-    return np.concatenate(parts, axis=1)
+            codes, where = rows.code(name), np.arange(len(rows))
+            found[place + codes[codes > 0] - 1, where[codes > 0]] = 1.0
+        place += _width(column)
+    found.flags.writeable = False
+    return found.T
 
 
 def _width(column: NumberColumn | CategoryColumn) -> int:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sonar.data.schema import Rows
+from sonar.data.schema import CategoryColumn, Rows
 from sonar.families.sums.terms.base import (
     LEAST_IN_SET,
     BaseTerm,
@@ -18,21 +18,24 @@ from sonar.families.sums.terms.base import (
     a_number,
 )
 from sonar.families.sums.terms.design import design_matrix, width_of
+from sonar.families.sums.terms.precise import product_sums, word_bounds
 from sonar.protocol.record import Name
 
 ROWS_PER_COLUMN = 3
 
 
 class Moments(BaseTerm):
-    """sum v v^T over the rows, the upper triangle row by row, v the design row of `columns`.
+    """sum w v v^T over the rows, the upper triangle row by row, v the design row of `columns`.
 
-    Shape: [groups, d (d + 1) / 2], with one group unless there is `by`, a column of categories. The first
-    entry of a group is the number of its complete rows.
+    Shape: [2, groups, d (d + 1) / 2]: each sum has two words (see `precise`), which add up to it. There is
+    one group unless there is `by`, a column of categories. w is `weight`, a column of numbers from 0 on, as a
+    share of its upper bound; without one it is 1, and a group's first entry is the number of complete rows.
     """
 
     kind: Literal["moments"] = "moments"
     columns: ColumnNames
     by: Name | None = None
+    weight: Name | None = None
 
     def check(self, columns: Columns, parameters: int) -> None:
         """See `BaseTerm`."""
@@ -41,33 +44,43 @@ class Moments(BaseTerm):
                 a_number(columns, name, "columns")
         if self.by is not None:
             a_category(columns, self.by, "by")
+        if self.weight is not None and a_number(columns, self.weight, "weight").low < 0:
+            raise ValueError(f"weight: column {self.weight!r} has a bound below 0")
 
     def shape(self, columns: Columns) -> tuple[int, ...]:
         """See `BaseTerm`."""
-        width = width_of(columns, self.columns)
-        groups = 1 if self.by is None else len(a_category(columns, self.by, "by").levels)
-        return (groups, width * (width + 1) // 2)
+        return (2, *self._triangles(columns))
 
     def bounds(self, columns: Columns) -> Vector:
         """See `BaseTerm`: all of a design row is within ±1."""
-        return np.ones(self.shape(columns))
+        return np.broadcast_to(word_bounds(2)[:, None, None], self.shape(columns))
 
     def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
         """See `BaseTerm`."""
-        needed = self.columns if self.by is None else (*self.columns, self.by)
-        rows = rows.where(rows.complete(needed))
+        rows = rows.complete_rows(self.needs(columns))
         v = design_matrix(columns, self.columns, rows)
-        upper = np.triu_indices(v.shape[1])
+        w = None
+        if self.weight is not None:
+            w = rows.number(self.weight) / a_number(columns, self.weight, "weight").high
         if self.by is None:
-            return (v.T @ v)[upper][None, :]
-        codes = rows.code(self.by)
-        groups = len(a_category(columns, self.by, "by").levels)
-        return np.stack([(v[codes == g].T @ v[codes == g])[upper] for g in range(groups)])
+            return product_sums(v, w)[:, None, :]
+        codes, found = rows.code(self.by), np.zeros(self.shape(columns))
+        order = np.argsort(codes, kind="stable")
+        ends = np.cumsum(np.bincount(codes, minlength=found.shape[1]))
+        for group, chosen in enumerate(np.split(order, ends[:-1])):
+            found[:, group] = product_sums(v[chosen], None if w is None else w[chosen])
+        return found
 
     def words(self) -> str:
         """See `BaseTerm`."""
         by = f", by {self.by}" if self.by else ""
-        return f"sums of products of two of {', '.join(self.columns)}{by}"
+        weight = f", weighted by {self.weight}" if self.weight else ""
+        return f"sums of products of two of {', '.join(self.columns)}{by}{weight}"
+
+    def crossed(self, columns: Columns) -> tuple[tuple[str, ...], ...]:
+        """See `BaseTerm`: the levels of a category within a group."""
+        categories = (name for name in self.columns if isinstance(columns[name], CategoryColumn))
+        return () if self.by is None else tuple((self.by, name) for name in categories if name != self.by)
 
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: the upper triangle, of each group."""

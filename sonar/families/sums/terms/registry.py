@@ -6,7 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sonar.families.sums.terms.brackets import Brackets
+from sonar.families.sums.terms.cells import Cells
+from sonar.families.sums.terms.histogram import Histogram
+from sonar.families.sums.terms.logs import Logs
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.outside import Outside
+from sonar.families.sums.terms.powers import Powers
 
-Term = Annotated[Moments | Outside, Field(discriminator="kind")]
+Term = Annotated[
+    Brackets | Cells | Histogram | Logs | Moments | Outside | Powers,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,1 @@
+"""What each kind of bounty has of its own: one that trains a model, and a study."""

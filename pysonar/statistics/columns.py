@@ -1,0 +1,84 @@
+"""Columns that a statistic names: found in what a bounty declares, and what their rows lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from sonar.data.schema import CategoryColumn, Column, NumberColumn
+from sonar.errors import ConfigError
+from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.terms.base import MAX_TERM_COLUMNS
+from sonar.families.sums.terms.outside import Outside
+from sonar.families.sums.totals import Totals
+from sonar.protocol.record import Name
+
+Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MAX_TERM_COLUMNS)]
+
+
+def number_column(columns: Sequence[Column], name: str, field: str) -> NumberColumn:
+    """Return a column of numbers. Raises ConfigError naming `field`."""
+    column = any_column(columns, name, field)
+    if not isinstance(column, NumberColumn):
+        hint = "name a column with `low` and `high`; or declare it as numbers"
+        raise ConfigError(f"statistic.{field}", f"column {name!r} has categories, not numbers", hint=hint)
+    return column
+
+
+def category_column(columns: Sequence[Column], name: str, field: str) -> CategoryColumn:
+    """Return a column of categories. Raises ConfigError naming `field`."""
+    column = any_column(columns, name, field)
+    if not isinstance(column, CategoryColumn):
+        hint = "name a column with `levels`; or declare its values as levels"
+        raise ConfigError(f"statistic.{field}", f"column {name!r} has numbers, not categories", hint=hint)
+    return column
+
+
+def any_column(columns: Sequence[Column], name: str, field: str) -> Column:
+    """Return a column. Raises ConfigError naming `field`."""
+    for column in columns:
+        if column.name == name:
+            return column
+    known = ", ".join(column.name for column in columns[:20])
+    raise ConfigError(f"statistic.{field}", f"there is no column {name!r}", hint=f"there are {known}")
+
+
+def chosen(
+    columns: Sequence[Column], names: Sequence[str] | None, field: str, without: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the names that a statistic names, or all but `without`. Raises ConfigError naming `field`."""
+    if names is None:
+        names = [column.name for column in columns if column.name not in set(without)]
+        if not names:
+            raise ConfigError(f"statistic.{field}", "no column is left", hint="declare the columns")
+    for name in names:
+        any_column(columns, name, field)
+        if name in set(without):
+            raise ConfigError(f"statistic.{field}", f"column {name!r} has another part in it already")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"statistic.{field}", "a column is named twice")
+    return tuple(names)
+
+
+def used(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]:
+    """Return the columns of these names, in the order of the names."""
+    by_name = {column.name: column for column in columns}
+    return tuple(by_name[name] for name in dict.fromkeys(names))
+
+
+def outside(spec: SumsSpec, found: Totals, term: str = "outside") -> tuple[str, ...]:
+    """Return warnings of values that were clipped, by column."""
+    warnings = []
+    (names,) = [each.columns for each in spec.terms if each.name == term and isinstance(each, Outside)]
+    for name, (missing, below, above) in zip(names, found[term].tolist(), strict=True):
+        column = spec.by_name[name]
+        there = found.rows - missing
+        if isinstance(column, NumberColumn) and there and below + above > 0.5:
+            share = (below + above) / there
+            warnings.append(
+                f"{share:.2%} of the values of column {name!r} were beyond its bounds, {column.low:g} to "
+                f"{column.high:g}, and were clipped ({below:.0f} below, {above:.0f} above)."
+            )
+    return tuple(warnings)

@@ -1,0 +1,96 @@
+"""Means and centred products of a design, out of opened sums, in the columns' own units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.data.schema import NumberColumn
+from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.terms.design import labels_of
+from sonar.families.sums.terms.moments import Moments
+from sonar.families.sums.terms.precise import WORD_BITS
+from sonar.families.sums.totals import Totals, plan_frac
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+_UNIT_BITS = 96
+FLOAT_NOISE = 2.0**-50
+"""What rounding to floats may add to a share of a variance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gram:
+    """Of columns by `labels`: `mean` [d], and `cross` [d, d] = sum w (x - mean)(x - mean)^T.
+
+    `weight`: the sum of all w, as shares of the weight column's upper bound; without one the number of rows.
+    `noise`: how much of each column's own sum of squares, [d], may be rounding.
+    """
+
+    labels: tuple[str, ...]
+    mean: Vector
+    cross: Matrix
+    weight: float
+    noise: Vector
+
+    def only(self, places: list[int]) -> Gram:
+        """Return that of some columns."""
+        labels = tuple(self.labels[place] for place in places)
+        return Gram(
+            labels, self.mean[places], self.cross[np.ix_(places, places)], self.weight, self.noise[places]
+        )
+
+    def __add__(self, other: Gram) -> Gram:
+        """Return the sum of what lies within two groups; the mean of both."""
+        weight = self.weight + other.weight
+        mean = (self.weight * self.mean + other.weight * other.mean) / weight if weight else self.mean
+        noise = np.maximum(self.noise, other.noise)
+        return Gram(self.labels, mean, self.cross + other.cross, weight, noise)
+
+
+def grams_of(spec: SumsSpec, found: Totals, mines: int, term: str = "moments") -> list[Gram]:
+    """Return a Gram for each group of a `Moments` term."""
+    (moments,) = [each for each in spec.terms if each.name == term and isinstance(each, Moments)]
+    labels = labels_of(spec.by_name, moments.columns)[1:]
+    centre, scale = _scales(spec, moments)
+    rounding = mines**0.5 * 2.0 ** -(plan_frac(spec, mines) + WORD_BITS + 1)
+    return [_gram(labels, group, centre, scale, rounding) for group in np.moveaxis(found[term], 1, 0)]
+
+
+def _scales(spec: SumsSpec, moments: Moments) -> tuple[Vector, Vector]:
+    """Return how v = (x - centre) / scale was made, of each column of the design but the ones."""
+    centre: list[float] = []
+    scale: list[float] = []
+    for name in moments.columns:
+        column = spec.by_name[name]
+        if isinstance(column, NumberColumn):
+            centre.append(column.centre)
+            scale.append(column.scale)
+        else:
+            centre += [0.0] * (len(column.levels) - 1)
+            scale += [1.0] * (len(column.levels) - 1)
+    return np.array(centre), np.array(scale)
+
+
+def _gram(labels: tuple[str, ...], words: Matrix, centre: Vector, scale: Vector, rounding: float) -> Gram:
+    """Return what two words of each sum, float64[2, triangle], say: exact integers until all is centred."""
+    d = len(labels) + 1
+    whole = [
+        (int(np.ldexp(coarse, WORD_BITS)) << (_UNIT_BITS - WORD_BITS)) + int(np.ldexp(fine, _UNIT_BITS))
+        for coarse, fine in words.T.tolist()
+    ]
+    if whole[0] <= 0:
+        empty = np.zeros(d - 1)
+        return Gram(labels, empty, np.zeros((d - 1, d - 1)), 0.0, empty)
+    rows, columns = np.triu_indices(d)
+    cross = np.zeros((d, d))
+    for i, j, value in zip(rows.tolist(), columns.tolist(), whole, strict=True):
+        cross[i, j] = cross[j, i] = (value * whole[0] - whole[i] * whole[j]) / (whole[0] << _UNIT_BITS)
+    mean = np.array([value / whole[0] for value in whole[1:d]])
+    np.fill_diagonal(cross, np.maximum(np.diag(cross), 0.0))  # rounding may take a constant's below 0
+    variances = np.diag(cross)[1:]
+    noise = np.divide(4 * rounding, variances, out=np.full(d - 1, np.inf), where=variances > 0) + FLOAT_NOISE
+    own = cross[1:, 1:] * np.outer(scale, scale)
+    return Gram(labels, centre + scale * mean, own, whole[0] / (1 << _UNIT_BITS), noise)

@@ -1,0 +1,1 @@
+"""Statistics of one column at a time: description, histograms, quantiles."""
