@@ -149,9 +149,10 @@ cheats: $(VENV)/.test
 	@$(PY) -m benchmarks.cheats $(CHEATS_ARGS)
 
 # What statistics and models find over mines, beside what other libraries find on the same rows in one place.
+# With one thread each: boosting's wait for one another, on a machine that has other work, longer than they help.
 accuracy:
 	@$(MAKE) -s --no-print-directory $(PEERS)/.ready >&2
-	@$(PEERS)/bin/python -m benchmarks.accuracy $(ACCURACY_ARGS)
+	@OMP_NUM_THREADS=1 $(PEERS)/bin/python -m benchmarks.accuracy $(ACCURACY_ARGS)
 
 # Offline: what they are built with is in the environment.
 packages: $(VENV)/.test
@@ -229,7 +230,7 @@ $(PRIVACY)/.ready: requirements/privacy.lock
 	  { rm -rf $(PRIVACY); echo 'opendp and dp-accounting could not be installed; going on without.'; exit 1; }
 	@touch $@
 
-# The libraries whose figures ours must equal. Ours run there too, in the versions that are tested. Two are published
+# The libraries whose figures ours must equal. Ours run there too. Two are published
 # as source alone: they are Python.
 $(PEERS)/.ready: requirements/peers.lock pyproject.toml $(PARTS)
 	@rm -rf $(PEERS); $(PYTHON) -m venv $(PEERS)

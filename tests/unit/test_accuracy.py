@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 
 from benchmarks.accuracy import __main__ as accuracy
 from benchmarks.accuracy.base import Compared, Figure, Found, equal, no_less, no_more, relative, within
-from benchmarks.accuracy.mines import trained
+from benchmarks.accuracy.leaves import trained
 from benchmarks.accuracy.registry import FIGURES
 from pysonar.bounty.request import Bounty
 from sonar.data import examples
@@ -30,7 +30,7 @@ def found(*compared: Compared) -> Found:
 def test_every_file_of_figures_is_registered() -> None:
     kept = {path.stem for path in FOLDER.glob("*.py")}
     figures = {figure.__module__.rpartition(".")[2] for figure in FIGURES.values()}
-    assert kept - {"__init__", "__main__", "base", "registry", "mines"} == figures
+    assert kept - {"__init__", "__main__", "base", "registry", "campaigns"} == figures
 
 
 @pytest.mark.parametrize(

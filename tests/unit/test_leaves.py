@@ -213,7 +213,7 @@ def test_a_mine_refuses_leaves_that_differ_in_a_few_rows() -> None:
     near, far = ([[over(0, upto=100)], [over(0, upto=100.0 + rows)]] for rows in (4, 5))
     phi = spec(*near).transform(x)
     assert np.count_nonzero(phi[:, 2] - phi[:, 3]) == 4
-    told = "columns 'age <= 100' and 'age <= 104': together they single out fewer than 5 rows"
+    told = "'age <= 100' and 'age <= 104': together they single out fewer than 5 rows"
     with pytest.raises(ConsentError, match=told):
         prepared(spec(*near), table)
     assert prepared(spec(*far), table) == 400
@@ -246,8 +246,7 @@ def test_batches_change_nothing_about_pairs() -> None:
         pairs = Pairs("abcdef", LEAST_OF_EITHER)
         for batch in np.split(marks, np.cumsum(sizes)[:-1]):
             pairs.see(batch)
-        with pytest.raises(ConsentError, match="columns 'a' and 'f'"):
-            pairs.check()
+        assert [name for name, _ in pairs.faults()] == ["columns 'a' and 'f'"]
 
 
 def prepared(asked: QuadraticSpec, table: Array) -> int:

@@ -38,12 +38,16 @@ COMMANDS = [
     "key new",
     "key remove",
     "rotate",
+    "close",
     "password",
     "explain",
     "run",
     "resume",
     "status",
+    "result",
     "predict",
+    "export",
+    "card",
 ]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 

@@ -11,12 +11,11 @@ two and the bias is any a, a + b, a + c, a + b + c in these four.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import ConsentError
 from sonar.families.quadratic.maps.leaves import Marks
 
 Counts = NDArray[np.int64]
@@ -52,12 +51,11 @@ class Pairs:
         self._both += (numbers.T @ numbers).astype(np.int64)
         self._rows += len(marks)
 
-    def check(self) -> None:
-        """Raise ConsentError with the two leaves."""
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield two leaves that single out a few rows, and what is wrong with them; one pair of each leaf."""
         each = np.diag(self._both)
         near = np.triu(too_near(self._both, each[:, None], each[None, :], self._rows, self._least), 1)
-        if near.any():
-            first, second = (self._names[int(place)] for place in np.argwhere(near)[0])
+        for place in np.flatnonzero(near.any(axis=1)).tolist():
+            first, second = self._names[place], self._names[int(np.argmax(near[place]))]
             problem = f"together they single out fewer than {self._least} rows"
-            hint = "the sums would reveal those rows; do not join this bounty, or register more rows"
-            raise ConsentError(f"columns {first!r} and {second!r}: {problem}", hint=hint)
+            yield f"columns {first!r} and {second!r}", problem
