@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pysonar.bounty import manual
+from pysonar.commands.models import card, export
 from pysonar.key_commands import key_app, rotate
 from pysonar.options import FileArgument, HomeOption, NameArgument
 from pysonar.password import password
@@ -30,6 +31,7 @@ from sonar.telling.terminal import (
 
 if TYPE_CHECKING:
     from pysonar.bounty.base import AnyBounty
+    from pysonar.show.documents import ClosingAsked
     from pysonar.wiring import Scientist
 
 app = new_app(
@@ -43,6 +45,8 @@ app = new_app(
 app.add_typer(key_app, name="key")
 app.command()(rotate)
 app.command()(password)
+app.command()(export)
+app.command()(card)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -211,6 +215,57 @@ def resume(
 
 
 @app.command()
+def close(
+    name: NameArgument = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Close without asking.")] = False,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """End a bounty before its last round, also while `pysonar run` is at work on it.
+
+    It asks for the end, and returns. The contract lets a bounty end while nobody has committed to its open
+    round: now, or right after the round that is under way. That round is settled as always, and its mines are
+    paid. What they have not earned comes back, and is withdrawn. Running this again changes nothing.
+
+    Example: `pysonar close diabetes`
+    """
+    from pysonar.wiring import open_scientist
+
+    scientist = open_scientist(home, sink_for(as_json))
+    name = scientist.started(name).settings.name
+    if not (as_json or yes) and not typer.confirm(f"End the bounty {name} for good?"):
+        raise UsageError("it goes on: nothing was changed", hint="run the same command again to end it")
+    done = _ask_to_close(scientist, name)
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(f"{done.bounty}: {'asked for before; ' * done.again}{done.told}")
+
+
+def _ask_to_close(scientist: Scientist, name: str) -> ClosingAsked:
+    """Ask for the end of a bounty that was posted from this home; of one that is closed, say so.
+
+    Raises ConfigError for an unknown bounty, UsageError for one that is not posted, KeyFileError.
+    """
+    from pysonar.campaign.records import Records
+    from pysonar.show.documents import ClosingAsked
+
+    name = scientist.started(name).settings.name
+    if not scientist.posted(name):
+        hint = "nothing is in escrow; to post it never, do not run it"
+        raise UsageError(f"the bounty {name!r} is not posted", hint=hint)
+    if Records(scientist.journal, name).is_closed():
+        return ClosingAsked(name, True, "it is closed already, and nothing of it is in escrow")
+    new = scientist.closing(name).ask()
+    told = (
+        "it ends before the next round, at the latest after the one that is under way, which is settled and "
+        f"paid. What mines have not earned comes back then. The program that runs it does this, or `pysonar "
+        f"resume {name}`"
+    )
+    return ClosingAsked(name, not new, told)
+
+
+@app.command()
 def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
     """Show the bounties of this home, round by round: losses, who took part, who was paid what.
 
@@ -255,7 +310,8 @@ def predict(
     probability: Annotated[
         bool,
         typer.Option(
-            "--probability", help="For classes: the probability of label 1, not the likelier label."
+            "--probability",
+            help="For classes: the probability of the last of two, or of each of more, not the likeliest.",
         ),
     ] = False,
     home: HomeOption = None,
@@ -279,7 +335,14 @@ def predict(
         print_json(Predicted(list(model.targets), model.loss, dict(model.figures), predictions))
     else:
         rows = (row if isinstance(row, list) else [row] for row in predictions)
-        typer.echo("\n".join(",".join(map(repr, row)) for row in rows))
+        typer.echo("\n".join(",".join(map(_said, row)) for row in rows))
+
+
+def _said(value: object) -> str:
+    """Return a prediction: a number with all its digits, or a label as mines' files have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else repr(value)
 
 
 def _confirm() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pysonar.bounty.base import AnyBounty
     from pysonar.bounty.shelf import Shelf
     from pysonar.bounty.study import Study
+    from pysonar.campaign.ending import ClosingWish
     from pysonar.campaign.lifecycle import Campaign
     from pysonar.campaign.signing import Signing
     from pysonar.keys.base import Keyring
@@ -250,7 +251,14 @@ class Scientist(Party):
             bounty,
             progress=self.progress.about(name),
             confirmations=self.network.confirmations,
+            closing=self.closing(name),
         )
+
+    def closing(self, name: str) -> ClosingWish:
+        """Return where it is said whether a bounty is to end early."""
+        from pysonar.campaign.ending import ClosingWish
+
+        return ClosingWish(self.home.path / "closing" / name)
 
     def _holding(self, bounty: AnyBounty, keys: Keyring, account: LocalAccount) -> tuple[KeyHolder, Signing]:
         """The key's holder, and who is asked for a settler's signatures: with capsules or without."""

@@ -46,7 +46,7 @@ def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int
     features = len(spec.features)
     metric, _ = _settings(first, request.optimiser)
     try:
-        holdout = Holdout(spec, values[:, :features], values[:, features:])
+        holdout = Holdout.of(spec, values[:, :features], values[:, features:])
         design = Design(spec, first.slot_plan, holdout, holdout.metric(metric).name, start)
         if first.zero_start:
             expect("weights", "the first round's weights", start, design.null)

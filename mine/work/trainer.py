@@ -339,7 +339,8 @@ def fits(task: Task, dataset: DataSet) -> None:
     if missing:
         there = (*dataset.columns, *dataset.declarable) if declared else dataset.columns
         told = missing_column(missing[0], there)
-        more = f", nor {len(missing) - 1} more that the bounty needs" if len(missing) > 1 else ""
+        more = f", nor {', '.join(map(repr, missing[1:20]))}" + ", …" * (len(missing) > 20)
+        more = more if len(missing) > 1 else ""
         out = dataset.left_out.get(plain_name(missing[0]), "")
         raise DataError(
             f"data set {dataset.name!r}",

@@ -69,7 +69,12 @@ So that little is learned of any single row, by whoever (mines add noise once):
 
 All other fields have a default. Above [holdout]:
 
-    loss = "squared"        # or "logistic-taylor": a target of -1 and 1
+    loss = "squared"        # or "logistic-taylor": a target of labels
+    classes = ["no", "yes"] # the labels; default: those of the holdout
+    drop = true             # leave out columns that cannot be used, or
+                            # those that you name: ["id", "visit"]
+    patience = 2            # end after so many rounds that bring less
+    least_gain = 0.001      # than this of the null model's loss; 0: never
     optimiser = "gradient-memory"   # or
                             # { kind = "gradient-descent", rate = 0.1 }
     key_bits = 3072         # 2048 or more; less: insecure_key = true

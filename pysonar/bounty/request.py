@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from pysonar.bounty.base import Offered
 from pysonar.bounty.kinds.judged import Judged
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
-from pysonar.bounty.start import adopted, designed, named
+from pysonar.bounty.start import adopted, check_kind, designed, named
 from pysonar.bounty.tables import HeldOut, in_memory, load, read
 from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
@@ -48,6 +48,19 @@ from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.optimisers.registry import written
 from sonar.home.files import expanded
 from sonar.paillier.affine import estimated_s
+
+_LATER = {
+    name: Settings.model_fields[name]
+    for name in ("capsules", "privacy", "classes", "drop", "patience", "least_gain")
+}
+"""Settings that there were not from the beginning."""
+
+
+def _is_model(start: Any, settings: Settings) -> bool:
+    """Tell whether a start brings its own map, so that the holdout need not make one. Raises ConfigError."""
+    if isinstance(start, LinearModel):
+        check_kind(start, settings)
+    return isinstance(start, LinearModel | str | Path)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,7 +95,9 @@ class Bounty(Judged, Offered):
         the path of one, or the name of an earlier bounty in the home of the session that is open; only what
         is better than it is paid. Raises ConfigError, DataError.
         """
-        return cls._begun(settings_of(settings), in_memory(x, y, target, features), start)
+        checked = settings_of(settings)
+        held_out = in_memory(x, y, target, features, checked, started=_is_model(start, checked))
+        return cls._begun(checked, held_out, start)
 
     @classmethod
     def example(
@@ -93,7 +108,8 @@ class Bounty(Judged, Offered):
         It is named as the example, or by `name` in `settings`. Raises ConfigError, DataError.
         """
         given = holdout_of({"example": example, "rows": rows})
-        return cls._begun(settings_of({"name": example, **settings}), load(given, Path()), start)
+        checked = settings_of({"name": example, **settings})
+        return cls._begun(checked, load(given, Path(), checked, started=_is_model(start, checked)), start)
 
     @classmethod
     def from_toml(cls, path: Path | str, earlier: Callable[[str], LinearModel] | None = None) -> Bounty:
@@ -109,8 +125,9 @@ class Bounty(Judged, Offered):
         if not isinstance(holdout, dict):
             hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
             raise ConfigError("holdout", "the table [holdout] is missing", hint=f"add:\n  {hint}")
-        held_out = load(holdout_of(holdout), path.parent)
-        return cls._begun(settings, held_out, None if start is None else named(start, path.parent, earlier))
+        begins = None if start is None else named(start, path.parent, earlier)
+        held_out = load(holdout_of(holdout), path.parent, settings, started=_is_model(begins, settings))
+        return cls._begun(settings, held_out, begins)
 
     @classmethod
     def _begun(cls, settings: Settings, held_out: HeldOut, start: Any) -> Bounty:
@@ -204,11 +221,12 @@ class Bounty(Judged, Offered):
     def digest(self) -> str:
         """Hex digest of settings, data and start: shows whether a file still matches what was posted."""
         rows = self.held_out
-        # Bounties without capsules, or noise, keep the digest that they had before there were any.
-        without = {name for name in ("capsules", "privacy") if getattr(self.settings, name) is None}
+        # Bounties without capsules, or noise, or labels, keep the digest that they had before there were any.
+        without = {name for name in _LATER if getattr(self.settings, name) == _LATER[name].default}
         sha = hashlib.sha256(self.settings.model_dump_json(exclude=without).encode())
         sha.update(repr((rows.features, rows.targets, rows.values.shape)).encode())
         sha.update(np.ascontiguousarray(rows.values).tobytes())
+        sha.update(b"" if rows.labels is None else repr(rows.labels.levels).encode())
         sha.update(b"" if self.start is None else self.start.to_bytes())
         return sha.hexdigest()
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pysonar.bounty.private import PrivacySettings, check_privacy, privacy_hint
+from pysonar.frames.labels import check_classes
 from sonar.errors import ConfigError
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.registry import WISHES as MAPS
@@ -114,7 +115,9 @@ class Settings(BaseModel):
     `settler` is who must sign each settlement, too; `overdue_bps` of the unpaid reward, in basis points, is
     due if the scientist does not settle; a round's commits end `quiet_s` after the last one, 0 for not so.
     `allow`: the mines that may take part; None for all. `capsules`: None for none. `privacy`: None for sums
-    without noise.
+    without noise. `classes` names the labels, None for those of the holdout. `drop`: whether columns that
+    cannot be used are left out, or which ones are. The bounty ends early when `patience` rounds have learnt
+    less in all than `least_gain` of the null model's loss; 0 for never.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -145,6 +148,10 @@ class Settings(BaseModel):
     allow: Annotated[list[str], Field(strict=False)] | None = None
     capsules: CapsuleSettings | None = None
     privacy: PrivacySettings | None = None
+    classes: Annotated[list[Any], Field(strict=False)] | None = None
+    drop: bool | list[str] = False
+    patience: Annotated[int, Field(ge=0, le=254)] = 2
+    least_gain: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.001
     r2: _Target | None = None
     mse: _Target | None = None
     log_loss: _Target | None = None
@@ -199,13 +206,13 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     """Return the checked settings. Raises ConfigError naming the field."""
     for name in fields:
         if name in _WRITTEN_NOW:
-            problem = "is no longer a field"
-            raise ConfigError(name, problem, hint=_WRITTEN_NOW[name].format(fields[name]))
+            raise ConfigError(name, "is no longer a field", hint=_WRITTEN_NOW[name].format(fields[name]))
     settings = validated(Settings, fields, "")
     if settings.local_rate is not None and settings.local_steps == 1:
         hint = "leave it out, or ask for more local_steps, which go by it"
         raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
     _check_capsules(settings)
+    check_classes(settings.classes, settings.loss)
     if settings.privacy is not None:
         check_privacy(
             settings.privacy, capsules=settings.capsules is not None, local_steps=settings.local_steps
@@ -299,7 +306,11 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     if name == "name":
         return 'give it a name of its own: name = "my-model"'
     if name == "loss":
-        return "'squared' (the default) for numbers, 'logistic-taylor' for labels -1 and 1"
+        return "'squared' (the default) for amounts, 'logistic-taylor' for classes"
+    if name == "classes":
+        return 'name the labels in a list: classes = ["no", "yes"]; or leave it out for those of the holdout'
+    if name == "drop":
+        return 'give true, or the names of columns: drop = ["id", "visit"]'
     if name in ("stake", "fee", "reward"):
         return f'give amount and unit in quotes: {name} = "{default}"'
     if name == "capsules":
@@ -380,5 +391,10 @@ _MEANT = {
     "y": "target",
     "columns": "features",
     "x": "features",
+    "labels": "classes",
+    "levels": "classes",
+    "early_stopping": "patience",
+    "exclude": "drop",
+    "tol": "least_gain",
 }
 """Words that people use for a field, which no spelling leads to."""

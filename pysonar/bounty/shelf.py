@@ -18,7 +18,7 @@ from pysonar.bounty.settings import Settings
 from pysonar.bounty.study import Study
 from pysonar.bounty.tables import HeldOut
 from pysonar.models.linear import LinearModel
-from sonar.data.schema import Column
+from sonar.data.schema import CategoryColumn, Column
 from sonar.errors import ConfigError, SonarError
 from sonar.home.keystore import read_private, write_private
 from sonar.protocol.wording import other_version
@@ -39,6 +39,7 @@ class _Document(BaseModel):
     features: list[str]
     targets: list[str]
     begins: Literal["null", "model"]
+    labels: CategoryColumn | None = None
 
 
 class _Kept(BaseModel):
@@ -77,6 +78,7 @@ class Shelf:
             features=list(held_out.features),
             targets=list(held_out.targets),
             begins="null" if bounty.start is None else "model",
+            labels=held_out.labels,
         )
         rows = io.BytesIO()
         np.save(rows, held_out.values, allow_pickle=False)
@@ -106,7 +108,8 @@ class Shelf:
     def _read(self, folder: Path) -> Bounty:
         kept = _Document.model_validate_json(read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES))
         values = np.load(folder / _ROWS, allow_pickle=False)
-        held_out = HeldOut(tuple(kept.features), tuple(kept.targets), np.asarray(values, dtype=np.float64))
+        rows = np.asarray(values, dtype=np.float64)
+        held_out = HeldOut(tuple(kept.features), tuple(kept.targets), rows, kept.labels)
         if held_out.values.shape != (held_out.rows, len(held_out.columns)):
             raise ConfigError(str(folder), f"holds rows of another shape: {list(held_out.values.shape)}")
         start = None

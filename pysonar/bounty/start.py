@@ -70,7 +70,7 @@ def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
     design = designed(settings, held_out, None)
     levels = levels_of(held_out.features, held_out.x)
     weights = weights_of(start, design.spec, levels)
-    return LinearModel.at(design, weights, design.holdout.loss(weights, design.metric))
+    return LinearModel.at(design, weights, design.holdout.loss(weights, design.metric), calibrate=False)
 
 
 def designed(settings: Settings, held_out: HeldOut, start: LinearModel | None) -> Design:
@@ -81,7 +81,7 @@ def designed(settings: Settings, held_out: HeldOut, start: LinearModel | None) -
     fields = {name: getattr(settings, name) for name in _WISHED}
     if start is not None:
         fields["feature_map"] = taken_over(start.spec.stages)
-    wish = Wish(**fields, metric=settings.target[0] if settings.target else None)
+    wish = Wish(**fields, labels=held_out.labels, metric=settings.target[0] if settings.target else None)
     design = design_of(
         wish, held_out.x, held_out.y, held_out.features, held_out.targets, np.random.RandomState
     )
@@ -94,11 +94,11 @@ def designed(settings: Settings, held_out: HeldOut, start: LinearModel | None) -
         raise ConfigError("start", f"has a weight beyond the bounty's: {error}", hint=hint) from error
 
 
-_WISHED = tuple(each.name for each in fields_of(Wish) if each.name != "metric")
+_WISHED = tuple(each.name for each in fields_of(Wish) if each.name not in ("metric", "labels"))
 
 
-def _check_like(model: LinearModel, settings: Settings, held_out: HeldOut) -> None:
-    """Check that a bounty can begin with a Sonar model, whose map it takes over."""
+def check_kind(model: LinearModel, settings: Settings) -> None:
+    """Check that a bounty can begin with a Sonar model, as far as settings tell. Raises ConfigError."""
     loss = settings.loss
     if "feature_map" in settings.model_fields_set:
         hint = "leave it out, or start from no model"
@@ -106,9 +106,15 @@ def _check_like(model: LinearModel, settings: Settings, held_out: HeldOut) -> No
     if model.spec.loss != loss:
         hint = f"say loss = {model.spec.loss!r}, or start from no model"
         raise ConfigError("start", f"has loss = {model.spec.loss!r}, and the bounty {loss!r}", hint=hint)
+
+
+def _check_like(model: LinearModel, settings: Settings, held_out: HeldOut) -> None:
+    """Check that a bounty can begin with a Sonar model, whose map it takes over."""
+    check_kind(model, settings)
     for what, theirs, ours in (
         ("reads the columns", model.features, held_out.features),
         ("predicts", model.targets, held_out.targets),
+        ("knows the classes", model.levels_known, held_out.labels.levels if held_out.labels else ()),
     ):
         if theirs != ours:
             problem = f"{what} {', '.join(theirs)}, and the bounty {', '.join(ours)}"

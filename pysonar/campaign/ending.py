@@ -1,14 +1,25 @@
-"""How rounds end on the chain; and the last withdrawal."""
+"""How rounds end on the chain; a bounty's end before its last round; and the last withdrawal.
+
+A bounty ends early because the scientist asks, or because nothing gets better. The contract lets her take it
+back while nobody has committed in its open round. That is so right after a round is settled. So the end is
+tried then, at once; where a mine was faster, it is tried again after that mine's round, which is settled and
+paid as any other.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from pysonar.campaign import history
 from pysonar.campaign.means import Means
-from pysonar.campaign.records import Finished, Outcome
+from pysonar.campaign.records import Finished, Outcome, Records
 from pysonar.campaign.settling import Settling
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import MarketError
+from sonar.families.quadratic.holdout import MILLION
+from sonar.home.keystore import write_private
 from sonar.protocol.ids import hex32
 from sonar.protocol.phase import BountyState, Status
 from sonar.telling.progress import Round, Waiting
@@ -113,3 +124,78 @@ class Ending:
                 if receipt is not None:
                     gas[action.value] = receipt.gas_used
         return gas
+
+
+@dataclass
+class ClosingWish:
+    """Whether the scientist wants a bounty to end. It is one empty file, so that a command can ask while a
+    campaign runs, and a kill leaves it asked for or not; without a path it lasts as long as this object.
+    """
+
+    path: Path | None = None
+    _asked: bool = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was asked for."""
+        return self._asked or (self.path is not None and self.path.exists())
+
+    def ask(self) -> bool:
+        """Ask for it, and tell whether that is new. Raises KeyFileError if the file cannot be written."""
+        before, self._asked = self.asked, True
+        if self.path is not None and not before:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(self.path, b"")
+        return not before
+
+
+def has_stopped(records: Records, initial: int, patience: int, least_gain: float, before: int) -> bool:
+    """Tell whether the last `patience` rounds that learnt something, of those before round `before`, have
+    brought less than `least_gain` of the null model's loss in all. Never for a patience of 0.
+    """
+    best = [initial]
+    for number in range(1, before):
+        outcome: Outcome | None = records.get(Outcome, number)
+        if outcome is not None and outcome.sums:
+            best.append(min(best[-1], outcome.loss))
+    return 0 < patience < len(best) and best[-1 - patience] - best[-1] < least_gain * MILLION
+
+
+class Closing:
+    """Ends a bounty between two rounds."""
+
+    def __init__(self, means: Means, wish: ClosingWish) -> None:
+        self._means, self.wish = means, wish
+        self._told = 0
+
+    def close(self, state: BountyState, head: Head) -> Waiting | None:
+        """End the bounty if that is wanted, in the phase Commit; None when it is mined, or not to be done."""
+        why = self._why(state)
+        if not why:
+            return None
+        n, means = state.round, self._means
+        if state.committed:
+            self._tell(n, f"{why}: the bounty ends after round {n}, to which mines have committed already")
+            return None
+        intent = means.intent(Action.CLOSE, n)
+        call = means.market.close(means.id) if means.outbox.wanted(intent) else None
+        if call is not None:
+            self._tell(n, f"{why}: the bounty ends before round {n}; what mines have not earned comes back")
+        waiting = means.transact(intent, call, "the end of the bounty", None)
+        return waiting or Waiting("the chain to show the end of the bounty")
+
+    def _why(self, state: BountyState) -> str:
+        """Return why the bounty should end, in words; empty if it should not."""
+        if self.wish.asked:
+            return "you asked for it"
+        settings = self._means.bounty.settings
+        patience, least = getattr(settings, "patience", 0), getattr(settings, "least_gain", 0.0)
+        initial = self._means.bounty.initial_loss
+        if not has_stopped(self._means.records, initial, patience, least, state.round):
+            return ""
+        return f"{patience} rounds have brought less than {least:.2%} of the null model's loss (patience)"
+
+    def _tell(self, number: int, text: str) -> None:
+        if self._told != number:
+            self._means.progress.note(text)
+        self._told = number

@@ -24,7 +24,7 @@ from typing import Any
 from pysonar.bounty.base import AnyBounty
 from pysonar.bounty.covered import learned
 from pysonar.campaign import history
-from pysonar.campaign.ending import Ending
+from pysonar.campaign.ending import Closing, ClosingWish, Ending
 from pysonar.campaign.means import Means, Stopwatch
 from pysonar.campaign.opening import Opening
 from pysonar.campaign.records import Posting, Records
@@ -64,7 +64,8 @@ class Campaign:
     `bounty` says what to post, or what was posted: a campaign continues only with the same bounty. `holder`
     has its key, the same through the whole campaign. `signing` is asked for the signatures of a settler, if
     the terms name one. `copies` is the home's own store, in which what others read of the scientist lies
-    until the bounty is closed, whatever the network's store loses. Raises ConfigError if the journal holds
+    until the bounty is closed, whatever the network's store loses. `closing`: whether it is to end early.
+    Raises ConfigError if the journal holds
     another bounty of this name.
     """
 
@@ -81,6 +82,7 @@ class Campaign:
         *,
         progress: Progress | None = None,
         confirmations: int = 1,
+        closing: ClosingWish | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bounty = bounty
@@ -103,6 +105,7 @@ class Campaign:
         self._opening = Opening(means)
         self._settling = Settling(means, self._opening)
         self._ending = Ending(means, self._settling)
+        self._closing = Closing(means, closing or ClosingWish())
         self._let_go = self._told_age = False
         self._monotonic = monotonic
         self._doubted_s: float | None = None
@@ -128,11 +131,15 @@ class Campaign:
         Raises EnvironmentFault if no round has trained one, JournalError if this home is an older copy;
         UsageError for a statistic, which has no model.
         """
+        self._require_model()
         found = self.found()
-        if not isinstance(found, LinearModel):
+        assert isinstance(found, LinearModel)
+        return found
+
+    def _require_model(self) -> None:
+        if not self.bounty.metric:
             problem = f"the bounty {self.bounty.settings.name!r} asks for a statistic, and trains no model"
             raise UsageError(problem, hint="campaign.result() gives what it has found")
-        return found
 
     def found(self) -> Any:
         """Return what was found so far: a model, or what a statistic says once its last sum is opened.
@@ -230,6 +237,8 @@ class Campaign:
         up_to_date = self._up_to_date(state)
         match status:
             case Status.COMMIT:
+                if (waiting := self._closing.close(state, head)) is not None:
+                    return waiting
                 self._settling.keep_in_store(n, head)
                 told = f"mines to commit to round {n} ({state.committed} of at most {cap} have)"
                 return Waiting(told, ends.commit_s)
@@ -270,8 +279,10 @@ class Campaign:
 
         You can interrupt it at any time: it completes its current step. Calling it again, or on a new
         object with the same home, continues. Raises what `tick` raises; faults that may pass are tried again
-        for the bounty's `patience_s`. Raises EnvironmentFault if it ended and nothing is trained.
+        for the bounty's `patience_s`. Raises EnvironmentFault if it ended and nothing is trained; UsageError
+        for a statistic: see `result`.
         """
+        self._require_model()
         self.run(poll_s=poll_s)
         return self.model
 
@@ -284,13 +295,30 @@ class Campaign:
 
         drive(step, self._progress, poll_s=poll_s, patience_s=self.bounty.patience_s)
 
-    def resume(self, *, poll_s: float = 0.25) -> LinearModel:
-        """Go on with a campaign that was started before, as `fit` does. Raises ConfigError."""
+    def resume(self, *, poll_s: float = 0.25) -> Any:
+        """Go on with a campaign that was started before, and return what it has found, as `result` does.
+
+        Raises ConfigError for one that was not.
+        """
         if self.records.get(Posting) is None:
             raise ConfigError(
                 "name", f"no bounty named {self.bounty.settings.name!r} was started in this home"
             )
-        return self.fit(poll_s=poll_s)
+        return self.result(poll_s=poll_s)
+
+    def close_bounty(self) -> None:
+        """Ask that the bounty ends at the next moment that the contract allows, and return.
+
+        It allows this while nobody has committed to the open round: at once, or right after the round that is
+        under way, which is settled and paid. Running the campaign on does it, and withdraws what comes back:
+        the escrow without what mines have earned. Asking again, or after the end, changes nothing. Raises
+        UsageError before the bounty is posted, KeyFileError if the wish cannot be written.
+        """
+        if self.id is None:
+            hint = "nothing is in escrow; to post it never, do not run it"
+            raise UsageError(f"the bounty {self.bounty.settings.name!r} is not posted", hint=hint)
+        if not self.done:
+            self._closing.wish.ask()
 
     def close(self) -> None:
         """Stop, since others may work in the home now; results can still be read."""

@@ -10,10 +10,10 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from pydantic import ValidationError
 
-from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts
+from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts, series_of
 from pysonar.frames.named import cells_of
 from pysonar.given import require_type
-from sonar.data.fixed import to_q32
+from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.data.schema import MAX_LEVELS, CategoryColumn, Column, NumberColumn
 from sonar.errors import ConfigError, DataError
 from sonar.protocol.wording import first_fault
@@ -37,8 +37,10 @@ def number(name: str, low: float, high: float, *, missing: bool = False, unit: s
     if not low < high:
         hint = "give the least and the largest value that a row may have"
         raise ConfigError(f"columns.{name}.low", f"{low:g} is not below high, {high:g}", hint=hint)
-    q32 = {f"{field}_q32": to_q32(float(value), f"column {name!r}") for field, value in bounds.items()}
-    return _made(NumberColumn, name, {**q32, "missing": missing, "unit": unit})
+    for value in bounds.values():
+        to_q32(float(value), f"column {name!r}")  # says what is too large
+    outwards = {"low_q32": math.floor(low * Q32_ONE), "high_q32": math.ceil(high * Q32_ONE)}
+    return _made(NumberColumn, name, {**outwards, "missing": missing, "unit": unit})
 
 
 def category(name: str, levels: Sequence[str], *, missing: bool = False) -> CategoryColumn:
@@ -116,6 +118,23 @@ def columns_of(
     return tuple(found)
 
 
+def columns_of_all(tables: Sequence[Any]) -> Columns:
+    """Return the columns that several tables have in common, as `columns_of` a table of all of their rows.
+
+    Raises DataError naming the column.
+    """
+    each = [cells_of(table) for table in tables]
+    wanted = [name for name in each[0] if all(name in cells for cells in each)]
+    pooled: dict[str, Any] = {}
+    for name in wanted:
+        field, parts = f"column {name!r}", [cells[name] for cells in each]
+        if any(holds_texts(part, field) for part in parts):
+            pooled[name] = [text for part in parts for text in as_texts(part, field)]
+        else:
+            pooled[name] = np.concatenate([as_numbers(part, field) for part in parts])
+    return columns_of(pooled)
+
+
 def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str) -> NumberColumn:
     field, there = f"column {name!r}", values[~np.isnan(values)]
     if not len(there):
@@ -156,8 +175,8 @@ def _category_of(name: str, values: Any, missing: bool) -> CategoryColumn:
 
 def _ordered(values: Any, there: set[str]) -> list[str]:
     """Return levels in the order that the column's type gives them, else sorted: numbers by size."""
-    series = nw.from_native(values, series_only=True, pass_through=True)
-    if isinstance(series, nw.Series) and isinstance(series.dtype, nw.Categorical | nw.Enum):
+    series = series_of(values)
+    if series is not None and isinstance(series.dtype, nw.Categorical | nw.Enum):
         typed = [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
         if there <= {*typed}:
             return typed

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.frames.cells import level_text
 from sonar.errors import ConfigError
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.slopes import Levels, weights_from
@@ -70,6 +71,12 @@ def _check_classes(estimator: Any, kind: str, spec: QuadraticSpec) -> None:
     """A regression predicts amounts and a classifier log odds; neither can replace the other."""
     labels = LOSSES[spec.loss].labels
     found = getattr(estimator, "classes_", None)
+    if spec.labels is not None and found is not None:
+        if [level_text(one) for one in found] != list(spec.labels.levels):
+            told = ", ".join(spec.labels.levels)
+            problem = f"{kind} knows the classes {', '.join(map(str, found))[:100]}, and the bounty {told}"
+            raise ConfigError("start", problem[:300], hint="fit it on the labels that the bounty has")
+        return
     if (found is None) == bool(labels):
         said = "amounts, and the bounty asks for classes" if labels else "classes, and not amounts"
         hint = f"the bounty has loss = {spec.loss!r}; start from a model of the same kind, or from none"

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.frames.named import columns_of, is_frame, targets_in
+from pysonar.frames.labels import label_map, values_of
+from pysonar.frames.named import cells_of, columns_of, is_frame, targets_in
 from pysonar.given import require_type
+from pysonar.models.exports import Exports
 from sonar.data.frame import columns_in, numbers, require_finite, stacked
+from sonar.data.schema import CategoryColumn
 from sonar.data.table import MAX_CSV_BYTES, parse_csv
 from sonar.errors import ConfigError, DataError, ManifestError, UsageError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.holdout import calibrated
+from sonar.families.quadratic.losses.classes import log_probabilities
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.slopes import Slope, levels_of, slopes_of
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
@@ -37,7 +42,7 @@ _MAX_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearModel:
+class LinearModel(Exports):
     """What a column is predicted to be: a published map of the features, times weights.
 
     `weights` float64[spec.weights], output by output, the bias last in each. `loss` on the holdout is in
@@ -58,8 +63,13 @@ class LinearModel:
         return cls.at(design, best.weights(design.plan), best.loss)
 
     @classmethod
-    def at(cls, design: Design, weights: Array, loss: int) -> LinearModel:
-        """Return the model of weights float64[spec.weights], told by the design's holdout."""
+    def at(cls, design: Design, weights: Array, loss: int, *, calibrate: bool = True) -> LinearModel:
+        """Return the model of weights float64[spec.weights], told by the design's holdout.
+
+        Of classes with a label map, the weights are calibrated on it (`calibrated`), unless they say
+        probabilities as they are.
+        """
+        weights = calibrated(design.holdout, weights) if calibrate else weights
         figures, levels = design.holdout.told(weights), levels_of(design.spec.features, design.holdout.x)
         return cls(design.spec, weights, loss, figures, levels)
 
@@ -75,7 +85,25 @@ class LinearModel:
     @property
     def targets(self) -> tuple[str, ...]:
         """The columns that it predicts, in order."""
+        if self.spec.labels is not None:
+            return (self.spec.labels.name,)
         return tuple(target.name for target in self.spec.targets)
+
+    @property
+    def levels_known(self) -> tuple[str, ...]:
+        """The classes that it tells apart, as its bounty published them; none without a label map."""
+        return self.spec.labels.levels if self.spec.labels is not None else ()
+
+    @property
+    def classes(self) -> NDArray[Any]:
+        """The classes that it tells apart, [classes], as `predict` gives them. Raises ConfigError."""
+        if self.spec.labels is not None:
+            return values_of(self.spec.labels.levels)
+        labels = LOSSES[self.spec.loss].labels
+        if not labels:
+            hint = "use `predict`, which gives the target in its own unit"
+            raise ConfigError("loss", f"is {self.spec.loss!r}, which has no classes", hint=hint)
+        return np.array(labels)
 
     @property
     def slopes(self) -> dict[str, Slope]:
@@ -101,29 +129,52 @@ class LinearModel:
     def decision_function(self, x: Any) -> Array:
         """Return the model's output for each row, float64[n], or [n, targets] for several targets.
 
-        In the target's own unit; of classes, the log odds of label 1. Raises DataError.
+        In the target's own unit; of classes, the log odds of the last one. Of several classes [n, classes],
+        whose softmax is `predict_proba`. Raises DataError.
         """
         loss, phi = LOSSES[self.spec.loss], self.spec.transform(self._matrix(x))
         raw = phi @ by_output(self.spec, self.weights)
+        if len(self.levels_known) > 2:
+            return log_probabilities(self.spec.targets, np.asarray(raw))
         told = [loss.predict(target, s) for target, s in zip(self.spec.targets, raw.T, strict=True)]
         return told[0] if len(told) == 1 else np.column_stack(told)
 
-    def predict(self, x: Any) -> Array:
-        """Return predictions float64[n] for an array [n, f], or a mapping from column name to values.
+    def predict(self, x: Any) -> NDArray[Any]:
+        """Return predictions [n] for an array [n, f], or a mapping from column name to values.
 
-        In the target's own unit; of classes, the likelier label. Of several targets [n, targets]. Raises
-        DataError.
+        In the target's own unit, float64; of classes, the likeliest label, as the holdout had them: texts,
+        numbers or booleans. Of several targets [n, targets]. Raises DataError.
         """
-        return LOSSES[self.spec.loss].decide(self.decision_function(x))
+        said = self.decision_function(x)
+        if self.spec.labels is None:
+            return LOSSES[self.spec.loss].decide(said)
+        codes = said.argmax(axis=1) if said.ndim == 2 else (said > 0).astype(np.intp)
+        return np.asarray(self.classes[codes])
+
+    def predict_proba(self, x: Any) -> Array:
+        """Return the probability of each class, float64[n, classes], in the order of `classes`.
+
+        With a label map they are calibrated on the holdout. Raises DataError, and ConfigError for a model
+        without classes, or of several targets.
+        """
+        _ = self.classes
+        if self.spec.labels is None and len(self.targets) > 1:
+            hint = "use `probability`, which gives that of label 1 for each target"
+            raise ConfigError("target", f"is {len(self.targets)} columns of labels", hint=hint)
+        said = self.decision_function(x)
+        if said.ndim == 2:
+            return np.asarray(np.exp(said))
+        last = self.probability(x)
+        return np.column_stack([1.0 - last, last])
 
     def probability(self, x: Any) -> Array:
-        """Return for each row the probability of label 1, in the shape of `predict`.
+        """Return for each row the probability of the last class, [n]; of several classes `predict_proba`.
 
         Raises DataError, and ConfigError for a model without classes.
         """
-        if not LOSSES[self.spec.loss].labels:
-            hint = "use `predict`, which gives the target in its own unit"
-            raise ConfigError("loss", f"is {self.spec.loss!r}, which has no classes", hint=hint)
+        _ = self.classes
+        if len(self.levels_known) > 2:
+            return self.predict_proba(x)
         return np.asarray(1.0 / (1.0 + np.exp(-self.decision_function(x))))
 
     def score(self, x: Any, y: Any = None) -> float:
@@ -136,11 +187,24 @@ class LinearModel:
         if y is None:
             hint = "score(x, y) measures predictions against y; for the raw outputs, decision_function(x)"
             raise UsageError("score needs the true values y besides x", hint=hint)
+        if self.spec.labels is not None:
+            return self._accuracy(x, y, self.spec.labels)
         predicted = self.predict(x).reshape(-1, len(self.targets))
         wanted, loss = self._wanted(y, len(predicted)), LOSSES[self.spec.loss]
         if loss.labels:
             return float(np.mean(predicted == wanted))
         return float(np.mean([_r2(*pair) for pair in zip(wanted.T, predicted.T, strict=True)]))
+
+    def _accuracy(self, x: Any, y: Any, labels: CategoryColumn) -> float:
+        """Return the part of the rows whose label is right. Raises DataError."""
+        said = self.decision_function(x)
+        given = cells_of(y, self.targets)[labels.name] if is_frame(y) else y
+        _, wanted = label_map(labels.name, given, labels.levels)
+        if len(wanted) != len(said):
+            problem = f"has {count(len(wanted), 'row')}, and x has {len(said):,}"
+            raise DataError("y", problem, hint="give both for the same rows, in the same order")
+        codes = said.argmax(axis=1) if said.ndim == 2 else (said > 0).astype(np.intp)
+        return float(np.mean(codes == wanted))
 
     def _wanted(self, y: Any, rows: int) -> Array:
         """Return true values as float64[rows, targets]. Raises DataError."""
@@ -165,7 +229,7 @@ class LinearModel:
         require_type(path, Path | str, "csv", 'name a file: "patients.csv"')
         return parse_csv(read_bytes(path, "csv", MAX_CSV_BYTES), str(path), self.features).values
 
-    def predict_csv(self, path: Path | str) -> Array:
+    def predict_csv(self, path: Path | str) -> NDArray[Any]:
         """Return predictions for the rows of a CSV with a header line. Raises DataError, ConfigError."""
         return self.predict(self.read_csv(path))
 

@@ -40,13 +40,25 @@ class Explained:
 
 
 @document
+class ClosingAsked:
+    """That a bounty is to end early. `again`: it was asked for before. `told`: what comes back, and when."""
+
+    bounty: str
+    again: bool
+    told: str
+
+
+@document
 class Predicted:
-    """Predictions of the best model so far, row by row; of several targets a list in each row."""
+    """Predictions of the best model so far, row by row. Labels are as the holdout had them.
+
+    Of several targets, and of several classes' probabilities, there is a list in each row.
+    """
 
     targets: list[str]
     loss: Integer
     figures: dict[str, float]
-    predictions: list[float] | list[list[float]]
+    predictions: list[float] | list[list[float]] | list[int] | list[bool] | list[str]
 
 
 @document
@@ -56,6 +68,24 @@ class StudyResult:
     name: str
     statistic: str
     result: dict[str, Any]
+
+
+@document
+class Exported:
+    """A model was written to files, in other programs' formats. They take `features` in this order."""
+
+    features: list[str]
+    targets: list[str]
+    files: list[str]
+
+
+@document
+class CardTold:
+    """A bounty's card, as Markdown, and the files that it was written to."""
+
+    title: str
+    markdown: str
+    files: list[str]
 
 
 @document
@@ -145,6 +175,8 @@ ANSWERS: dict[str, Any] = {
     "status": ScientistStatus,
     "result": StudyResult,
     "predict": Predicted,
+    "export": Exported,
+    "card": CardTold,
     "rotate --account": AccountChanged,
 }
 """By command; `run` and `resume` tell their progress instead (`sonar.telling.progress`)."""

@@ -16,6 +16,7 @@ from sonar.errors import DataError
 from sonar.protocol.record import MAX_WEIGHTS
 
 Q32_ONE = 1 << 32
+Q32_MOST = (1 << 63) - 1
 Q32 = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
 PositiveQ32 = Annotated[Q32, Field(gt=0)]
 Q32Row = Annotated[tuple[Q32, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]

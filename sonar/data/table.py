@@ -83,6 +83,22 @@ def csv_batches(file: Readable, name: str, columns: Sequence[str]) -> Iterator[M
     yield from _batches(rows, read_header(rows), columns)
 
 
+def csv_header(data: bytes, name: str) -> tuple[str, ...]:
+    """Return the names of the columns of a CSV file. Raises DataError, as `parse_csv`."""
+    return tuple(read_header(CsvRows(io.BytesIO(data), name)))
+
+
+def csv_texts(data: bytes, name: str, column: str) -> list[str]:
+    """Return the cells of one column as they are written. Raises DataError, as `parse_csv`."""
+    rows = CsvRows(io.BytesIO(data), name)
+    header = read_header(rows)
+    index = index_of(column, header)
+    texts = [row[index] for row in records(rows, header)]
+    if not texts:
+        raise no_rows(rows)
+    return texts
+
+
 def csv_coded(file: Readable, name: str, schema: Schema) -> Iterator[Matrix]:
     """Yield the columns of a schema as `sonar.data.schema.Rows` takes them, some rows at a time.
 

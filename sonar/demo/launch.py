@@ -33,6 +33,7 @@ _BOUNTY = """\
 # The demo's bounty; run it again with `pysonar run`, or change it first.
 name = "diabetes"
 rounds = {rounds}
+patience = 0  # all of them, though a bounty ends by itself when nothing gets better
 cohort = {mines}
 min_mines = {min_mines}
 key_bits = {key_bits}

@@ -108,6 +108,7 @@ class World:
         bounty = Bounty.example(
             "diabetes",
             rounds=self.rounds,
+            patience=0,
             cohort=self.mines - len(self.absent),
             min_mines=self.min_mines,
             key_bits=2048,

@@ -222,7 +222,8 @@ class World:
         money = {"stake": "0.1 ether", "fee": "0.01 ether", "reward": "1 ether"}
         if self.token:
             money = self._token_money()
-        wanted = {"rounds": 3, "cohort": self.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True}
+        wanted = {"rounds": 3, "cohort": self.mines, "min_mines": 2, "patience": 0}
+        wanted |= {"key_bits": 1024, "insecure_key": True}
         self.window_s = 10 + 3 * self.mines
         names = ("commit_window_s", "reveal_window_s", "settle_window_s")
         windows = dict.fromkeys(names, self.window_s)

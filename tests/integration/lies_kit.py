@@ -95,6 +95,7 @@ class World:
         self.bounty = Bounty.example(
             "diabetes",
             rounds=2,
+            patience=0,
             cohort=cap,
             min_mines=2,
             key_bits=1024,

@@ -15,7 +15,7 @@ from tests.integration.table_world import Array, TableWorld
 
 def play(folder: Path, x: Array, y: Array, *, holdout: int, sizes: list[int], **settings: Any) -> TableWorld:
     """The first rows are the holdout, the next ones the mines'."""
-    wanted = {"name": "table", "rounds": 7, "cohort": len(sizes), "min_mines": 2}
+    wanted = {"name": "table", "rounds": 7, "cohort": len(sizes), "min_mines": 2, "patience": 0}
     names = [f"column{i}" for i in range(x.shape[1])]
     windows = dict.fromkeys(("commit_window_s", "reveal_window_s", "settle_window_s"), 10 + 3 * len(sizes))
     bounty = Bounty.of(

@@ -17,7 +17,7 @@ from sonar.errors import ConsentError
 from sonar.families.quadratic.maps.base import BaseStage as Stage
 from sonar.families.quadratic.maps.fourier import Fourier
 from sonar.families.quadratic.maps.polynomial import Polynomial
-from sonar.families.quadratic.prepare import Columns, Combinations, Kinds, check_rows
+from sonar.families.quadratic.prepare import Columns, Combinations, Kinds, check_faults, check_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 
 Check = TypeVar("Check", Columns, Combinations, Kinds)
@@ -103,9 +103,9 @@ def test_a_column_that_singles_out_fewer_than_five_rows_is_refused(
     chunks = [table[i : i + chunk] for i in range(0, 40, chunk)]
     if 0 < others < 5:
         with pytest.raises(ConsentError, match="column 'flag'"):
-            seen(Columns(["age", "flag"]), chunks).check()
+            check_faults(seen(Columns(["age", "flag"]), chunks).faults())
     else:
-        seen(Columns(["age", "flag"]), chunks).check()
+        check_faults(seen(Columns(["age", "flag"]), chunks).faults())
 
 
 FLAGS = np.array([[0, 0]] * 20 + [[1, 0]] * 10 + [[0, 1]] * 10 + [[1, 1]] * 4, dtype=float)
@@ -132,10 +132,10 @@ def test_products_single_out_no_fewer_than_five_rows(
 ) -> None:
     parts = [table[i : i + batch] for i in range(0, len(table), batch)]
     if not refused:
-        seen(Combinations(["a", "b"], degree), parts).check()
+        check_faults(seen(Combinations(["a", "b"], degree), parts).faults())
         return
     with pytest.raises(ConsentError, match=refused) as caught:
-        seen(Combinations(["a", "b"], degree), parts).check()
+        check_faults(seen(Combinations(["a", "b"], degree), parts).faults())
     assert "more rows" in caught.value.hint
 
 
@@ -159,16 +159,16 @@ def test_combinations_are_refused_where_the_map_can_tell_them_apart(
     assert told == (sum(v - 1 for v in values) <= degree)
     if told:
         with pytest.raises(ConsentError, match="fewer than 5 rows"):
-            seen(Combinations("abc"[: len(values)], degree), [table[:9], table[9:]]).check()
+            check_faults(seen(Combinations("abc"[: len(values)], degree), [table[:9], table[9:]]).faults())
 
 
 def test_cosines_of_few_kinds_of_rows_single_out_no_fewer_than_five() -> None:
     ages, sexes = (part.ravel() for part in np.meshgrid(np.arange(20.0), [0.0, 1.0]))
     table = np.repeat(np.column_stack([ages, sexes]), 5, axis=0)
-    seen(Kinds(40), [table]).check()
-    seen(Kinds(39), [table[1:]]).check()
+    check_faults(seen(Kinds(40), [table]).faults())
+    check_faults(seen(Kinds(39), [table[1:]]).faults())
     with pytest.raises(ConsentError, match="only 40 distinct rows for 40 weights"):
-        seen(Kinds(40), [table[1:]]).check()
+        check_faults(seen(Kinds(40), [table[1:]]).faults())
     phi = spec(2, stages=[fourier(2, 39)]).transform(table / [5, 1])
     alone = (table == table[0]).all(axis=1).astype(float)
     assert phi @ np.linalg.lstsq(phi, alone, rcond=1e-14)[0] == pytest.approx(alone, abs=0.02)

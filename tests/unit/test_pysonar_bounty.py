@@ -107,13 +107,14 @@ def test_logistic_labels_are_checked() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(60, 3))
     y = np.sign(x @ [1.0, -2.0, 0.5])
-    bounty = Bounty.of(x, y, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor")
+    of: dict[str, Any] = {"target": "ill", "features": ["a", "b", "c"], "name": "l"} | {
+        "loss": "logistic-taylor"
+    }
+    bounty = Bounty.of(x, y, **of)
     assert bounty.initial_loss == 1_000_000
     assert bounty.metric == "log_loss"
-    with pytest.raises(DataError, match="-1 and 1"):
-        _ = Bounty.of(
-            x, y + 1, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor"
-        ).terms
+    with pytest.raises(DataError, match="has 60 different values in 60 rows; classes are expected"):
+        Bounty.of(x, np.arange(60), **of)
 
 
 @pytest.mark.parametrize(("offset", "spread"), [(0.30, 0.02), (1e8, 1e-3), (0.0, 1e8), (-5e-5, 1e-5)])
@@ -233,7 +234,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (
             ("rounds = 5", 'loss = "hinge"'),
             "loss: must be one of squared, logistic-taylor",
-            "for labels -1 and 1",
+            "'logistic-taylor' for classes",
         ),
         (("rounds = 5", "r2 = 1.0"), "r2: 1 is out of reach", ""),
         (("rounds = 5", "r2 = 0.0"), "r2: 0 is no better than the null model", ""),

@@ -38,6 +38,7 @@ COMMANDS = [
     "key new",
     "key remove",
     "rotate",
+    "close",
     "password",
     "explain",
     "run",
@@ -45,6 +46,8 @@ COMMANDS = [
     "status",
     "result",
     "predict",
+    "export",
+    "card",
 ]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 

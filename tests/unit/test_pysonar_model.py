@@ -70,7 +70,7 @@ def test_classes_are_labels_with_probabilities() -> None:
     assert set(np.unique(labels)) == {-1.0, 1.0}
     assert np.mean(labels == y) == pytest.approx(model.figures["accuracy"])
     assert model.score(x, y) == np.mean(labels == y)
-    with pytest.raises(DataError, match="column 'ill': has the label 0; -1 and 1 are expected"):
+    with pytest.raises(DataError, match=r"column 'ill': row . has the label '0'; the classes are '-1', '1'"):
         model.score(x, (y + 1) / 2)
     assert model.probability(x) == pytest.approx(1 / (1 + np.exp(-odds)))
     assert np.mean(np.log1p(np.exp(-y * odds))) == pytest.approx(model.figures["log_loss"], rel=1e-6)

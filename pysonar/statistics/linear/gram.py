@@ -13,7 +13,7 @@ from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import labels_of
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.precise import WORD_BITS
-from sonar.families.sums.totals import Totals, plan_frac
+from sonar.families.sums.totals import Totals
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -43,13 +43,22 @@ class Gram:
             labels, self.mean[places], self.cross[np.ix_(places, places)], self.weight, self.noise[places]
         )
 
+    def __add__(self, other: Gram) -> Gram:
+        """Return the sum of the products within two groups, and the mean of both."""
+        if not self.weight or not other.weight:
+            return self if self.weight else other
+        weight = self.weight + other.weight
+        mean = (self.weight * self.mean + other.weight * other.mean) / weight
+        noise = np.maximum(self.noise, other.noise)
+        return Gram(self.labels, mean, self.cross + other.cross, weight, noise)
+
 
 def grams_of(spec: SumsSpec, found: Totals, mines: int, term: str = "moments") -> list[Gram]:
     """Return a Gram for each group of a `Moments` term. Raises DataError for sums that no rows have."""
     (moments,) = [each for each in spec.terms if each.name == term and isinstance(each, Moments)]
     labels = labels_of(spec.by_name, moments.columns)[1:]
     centre, scale = _scales(spec, moments)
-    rounding = mines**0.5 * 2.0 ** -(plan_frac(spec, mines) + WORD_BITS + 1)
+    rounding = mines**0.5 * 2.0 ** -(found.frac + WORD_BITS + 1)
     grams = [_gram(labels, group, centre, scale, rounding) for group in np.moveaxis(found[term], 1, 0)]
     for gram in grams:
         _require_possible(gram)

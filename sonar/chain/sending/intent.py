@@ -22,6 +22,7 @@ class Action(StrEnum):
     FIX_COHORT = "fix-cohort"
     SETTLE = "settle"
     EXPIRE = "expire"
+    CLOSE = "close"
     WITHDRAW = "withdraw"
     APPROVE = "approve"  # `detail` is the action that it is for
     TRANSFER = "transfer"

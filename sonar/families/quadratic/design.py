@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.data.fixed import to_q32
+from sonar.data.schema import CategoryColumn
 from sonar.errors import ConfigError, DataError, PlanError
 from sonar.families.quadratic.answer import bias_unit
 from sonar.families.quadratic.holdout import LOSS_MAX, Holdout
+from sonar.families.quadratic.losses.classes import codes_of, targets_of
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
 from sonar.families.quadratic.maps.standard import StandardWish
@@ -26,6 +28,7 @@ from sonar.families.quadratic.noisy.choosing import NoiseWish, has_room, noise_o
 from sonar.families.quadratic.noisy.releasing import fine_enough
 from sonar.families.quadratic.optimisers.base import Ground
 from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows
+from sonar.families.quadratic.target import Target
 from sonar.paillier.slots import Bounds, SlotPlan, decode_weights, encode_weights
 from sonar.protocol.record import MAX_NAME
 
@@ -63,7 +66,8 @@ class Wish:
     """The scientist's settings for the model; None lets the holdout decide.
 
     `free_bits` stay free at the top of a plaintext (`SlotPlan`). `metric` is what the loss is measured by:
-    see `Holdout.metrics`. `noise`: None for sums without.
+    see `Holdout.metrics`. `noise`: None for sums without. `labels`: the vocabulary of a column of classes,
+    None for targets that are columns of their own.
     """
 
     feature_map: BaseWish = field(default_factory=StandardWish)
@@ -83,6 +87,7 @@ class Wish:
     free_bits: int = 0
     metric: str | None = None
     noise: NoiseWish | None = None
+    labels: CategoryColumn | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ def design_of(
     targets: Sequence[str],
     seeded: Seeded,
 ) -> Design:
-    """Return the design for held-out data x float64[n, f] and y float64[n, k].
+    """Return the design for held-out data x float64[n, f] and y float64[n, k], with `labels` their codes.
 
     Raises DataError, BoundsError, ConfigError, PlanError, ManifestError.
     """
@@ -187,24 +192,25 @@ def design_of(
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             hint = f"rename it: 1 to {MAX_NAME} printable characters"
             raise DataError(f"column {name[:MAX_NAME]!r}", "cannot be published", hint=hint)
-    loss = LOSSES[wish.loss]
     stages = wish.feature_map.stages(features, x, seeded)
-    clip = wish.target_clip or DEFAULT_TARGET_CLIP
+    constants = _targets(wish, y, targets)
     fields: dict[str, Any] = {
         "features": tuple(features),
-        "targets": tuple(loss.target(*pair, clip) for pair in zip(targets, y.T, strict=True)),
+        "targets": constants,
         "stages": stages,
         "loss": wish.loss,
-        "rows_min": wish.rows_min or least_rows(stages, len(features), len(targets)),
+        "rows_min": wish.rows_min
+        or least_rows(stages, len(features), len(constants), len(features) + len(targets)),
+        "labels": wish.labels,
     }
-    one_step = Holdout(QuadraticSpec.parse(fields), x, y)
+    one_step = Holdout.of(QuadraticSpec.parse(fields), x, y)
     if wish.noise is not None:
         one_step = _with_noise(wish.noise, wish.cohort, one_step)
     holdout = one_step
     if wish.local_steps > 1:
         rate = wish.local_rate or _local_rate(wish, one_step.curvature)
         local = {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
-        holdout = Holdout(QuadraticSpec.parse(one_step.spec.model_dump() | local), x, y)
+        holdout = Holdout.of(QuadraticSpec.parse(one_step.spec.model_dump() | local), x, y)
     plan = _plan(wish, holdout, one_step.curvature)
     if wish.noise is not None and not fine_enough(holdout.spec, plan):
         problem = (
@@ -218,6 +224,13 @@ def design_of(
     metric = holdout.metric(wish.metric).name
     design = Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
     return replace(design, start=design.null)
+
+
+def _targets(wish: Wish, y: Matrix, names: Sequence[str]) -> tuple[Target, ...]:
+    if wish.labels is not None:
+        return targets_of(wish.labels, codes_of(wish.labels, y[:, 0]))
+    loss, clip = LOSSES[wish.loss], wish.target_clip or DEFAULT_TARGET_CLIP
+    return tuple(loss.target(*pair, clip) for pair in zip(names, y.T, strict=True))
 
 
 def _with_noise(wish: NoiseWish, cohort: int, plain: Holdout) -> Holdout:

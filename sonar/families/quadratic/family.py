@@ -41,16 +41,17 @@ class Quadratic(NoisyQuadratic, VeiledQuadratic):
         return estimated_s(plan)
 
     def read(self, spec: QuadraticSpec, rows: Rows) -> Iterable[Matrix]:
-        """Return the numbers of the columns."""
-        return rows.batches(spec.columns)
+        """Return the numbers of the columns; a column of labels as codes."""
+        schema = self.schema(spec)
+        return rows.coded(schema) if schema else rows.batches(spec.columns)
 
     def columns(self, spec: QuadraticSpec) -> tuple[str, ...]:
         """Return the features, then the targets."""
         return spec.columns
 
     def schema(self, spec: QuadraticSpec) -> Schema:
-        """Return none: all columns are numbers."""
-        return ()
+        """Return what the columns of a bounty with labels mean; of others all are numbers."""
+        return () if spec.labels is None else spec.row_schema
 
     def check_rows(self, spec: QuadraticSpec, rows: int) -> None:
         """Check by the number of rows alone whether a table could serve. Raises ConsentError."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,13 @@ from numpy.typing import NDArray
 from sonar.errors import ConfigError, UsageError
 from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
+from sonar.families.quadratic.losses.classes import (
+    best_outputs,
+    class_accuracy,
+    class_losses,
+    classes_in,
+    fitted_scale,
+)
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noisy.shortening import shortened
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
@@ -33,12 +41,20 @@ class Holdout:
     """Held-out rows, judged by `spec`: x float64[n, f] raw columns, y float64[n, k] targets.
 
     Weights are float64[d k], output by output. A loss is told in millionths of the null model's, the mean
-    over all targets. `metric` is one of `metrics`; None stands for the first.
+    over all targets, or that of all classes. `metric` is one of `metrics`; None stands for the first.
     """
 
     spec: QuadraticSpec
     x: Matrix
     y: Matrix
+
+    @classmethod
+    def of(cls, spec: QuadraticSpec, x: Matrix, y: Matrix) -> Self:
+        """Return held-out rows of which `y` is a table's last columns: of labels the one with their codes.
+
+        Raises DataError for a label that is none.
+        """
+        return cls(spec, x, spec.learned(y))
 
     @cached_property
     def phi(self) -> Matrix:
@@ -80,17 +96,24 @@ class Holdout:
     def floor(self, metric: str | None = None) -> int:
         """Return approximately the least loss of any weights on these rows, in millionths, rounded down."""
         found = self.metric(metric)
-        nulls = self.nulls(metric)
-        parts = [
-            found.floor(target, y, self.phi) / null
-            for target, y, null in zip(self.spec.targets, self.y.T, nulls, strict=True)
-        ]
+        if self.spec.labels is None:
+            each = zip(self.spec.targets, self.y.T, strict=True)
+            least = [found.floor(target, y, self.phi) for target, y in each]
+        else:
+            least = self._losses(found, best_outputs(self.spec.targets, self.y, self.phi))
+        parts = [loss / null for loss, null in zip(least, self.nulls(metric), strict=True)]
         return _millionths(float(np.mean(parts)), math.floor)
 
     def nulls(self, metric: str | None = None) -> list[float]:
-        """Return the null model's loss for each target, in the metric's unit."""
-        found, zero = self.metric(metric), np.zeros(len(self.y))
-        return [found.loss(target, y, zero) for target, y in zip(self.spec.targets, self.y.T, strict=True)]
+        """Return the null model's loss for each target, or of all classes, in the metric's unit."""
+        return self._losses(self.metric(metric), np.zeros(self.y.shape))
+
+    def _losses(self, metric: Metric, s: Matrix) -> list[float]:
+        """Return the losses of phi w = s float64[n, k], one for each of `nulls`."""
+        targets = self.spec.targets
+        if self.spec.labels is not None:
+            return class_losses(metric.name, targets, classes_in(self.y), s)
+        return [metric.loss(*each) for each in zip(targets, self.y.T, s.T, strict=True)]
 
     def gradient(self, w: Vector) -> Vector:
         """Return the gradient of the quadratic loss at w, float64[d k], in parts of the null model's loss.
@@ -120,6 +143,8 @@ class Holdout:
         Of several targets: the mean, and each by its name.
         """
         s = self.scores(w)
+        if self.spec.labels is not None:
+            return _told_of_classes(self, s)
         each = [
             self._loss.told(target, y, s[:, i])
             for i, (target, y) in enumerate(zip(self.spec.targets, self.y.T, strict=True))
@@ -204,12 +229,8 @@ class Holdout:
     def _ratio(self, metric: Metric, s: Matrix) -> float:
         """Return the loss as a part of the null model's; that of zeros is 1 to the last bit."""
         with np.errstate(over="ignore", invalid="ignore"):
-            parts = [
-                metric.loss(target, y, s[:, i]) / null
-                for i, (target, y, null) in enumerate(
-                    zip(self.spec.targets, self.y.T, self.nulls(metric.name), strict=True)
-                )
-            ]
+            nulls = self.nulls(metric.name)
+            parts = [loss / null for loss, null in zip(self._losses(metric, s), nulls, strict=True)]
         return sum(parts) / len(parts)
 
     @cached_property
@@ -226,6 +247,25 @@ class Holdout:
         """The targets as the model learns them, float64[n, k]; no held-out one is clipped."""
         centres = np.array([target.centre for target in self.spec.targets])
         return np.asarray((self.y - centres) / [target.scale for target in self.spec.targets])
+
+
+def calibrated(holdout: Holdout, w: Vector) -> Vector:
+    """Return weights float64[d k] whose outputs say log odds as they are: of classes, times one number.
+
+    Of a model without `labels` the weights as they are.
+    """
+    spec = holdout.spec
+    if spec.labels is None:
+        return w
+    return w * fitted_scale(spec.targets, holdout.scores(w), classes_in(holdout.y))
+
+
+def _told_of_classes(holdout: Holdout, s: Matrix) -> dict[str, float]:
+    targets, codes, told = holdout.spec.targets, classes_in(holdout.y), dict[str, float]()
+    for name, metric in holdout.metrics.items():
+        null, loss = (float(np.mean(class_losses(name, targets, codes, each))) for each in (0.0 * s, s))
+        told[name] = metric.value(loss / null, null)
+    return {**told, "accuracy": class_accuracy(targets, codes, s)}
 
 
 def _said(value: float) -> str:

@@ -10,7 +10,7 @@ and decides at the end. All these refusals are a ConsentError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -102,8 +102,7 @@ class _Seen:
         check_rows(self.rows, self.spec)
         for target, clipped in zip(self.spec.targets, self._clipped.tolist(), strict=True):
             check_clipped(target, clipped, self.rows)
-        for guard in self._guards:
-            guard.check()
+        check_faults(fault for guard in self._guards for fault in guard.faults())
 
     def unlike(self) -> str:
         """Name the columns that are least like those which the bounty's scientist took its constants from.
@@ -134,6 +133,7 @@ def mapped_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
     """
     x, y = columns_of(spec, batch)
     phi = spec.transform(x)
+    y = spec.learned(y)
     for target, column in zip(spec.targets, y.T, strict=True):
         LOSSES[spec.loss].check(target.name, column)
     return phi, np.column_stack([mapped(*pair) for pair in zip(spec.targets, y.T, strict=True)])
@@ -145,6 +145,9 @@ def chunk_rows(spec: QuadraticSpec) -> int:
 
 
 Codes = NDArray[np.intp]
+Fault = tuple[str, str]
+"""Which column or columns would single rows out, and why."""
+_SHOWN = 20
 
 LEAST_OF_EITHER = 5
 FIRST_ROWS = 9
@@ -181,8 +184,8 @@ class Columns:
             self._usual = np.asarray(np.median(batch[:FIRST_ROWS], axis=0))
         self._others = self._others + (batch != self._usual).sum(axis=0)
 
-    def check(self) -> None:
-        """Raise ConsentError with the column."""
+    def faults(self) -> Iterator[Fault]:
+        """Yield what is wrong with each column."""
         for count, name in zip(np.atleast_1d(self._others).tolist(), self.names, strict=True):
             if 0 < count < LEAST_OF_EITHER:
                 rows = "only 1 row differs" if count == 1 else f"only {count} rows differ"
@@ -190,7 +193,7 @@ class Columns:
                     f"{rows} from the value of all others; either none must differ or at least "
                     f"{LEAST_OF_EITHER}"
                 )
-                raise _refusal(f"column {name!r}", problem, _LEAVE)
+                yield f"column {name!r}", problem
 
 
 @dataclass
@@ -231,17 +234,16 @@ class Combinations:
                 counts = np.bincount(cells, minlength=shape**size)
                 self._counts[chosen] = self._counts.get(chosen, 0) + counts
 
-    def check(self) -> None:
-        """Raise ConsentError with the columns."""
+    def faults(self) -> Iterator[Fault]:
+        """Yield the columns of each combination that singles rows out."""
         products = {i: len(levels) - 1 for i, levels in self._levels.items() if len(levels) > 1}
         for chosen, counts in self._counts.items():
             if not all(i in products for i in chosen) or sum(products[i] for i in chosen) > self.degree:
                 continue
             if counts[counts > 0].min() < LEAST_OF_EITHER:
-                raise _refusal(
+                yield (
                     f"columns {', '.join(repr(self.names[i]) for i in chosen)}",
                     f"have a combination of values that fewer than {LEAST_OF_EITHER} rows share",
-                    _LEAVE,
                 )
 
 
@@ -266,14 +268,14 @@ class Kinds:
         if len(self._counts) > self.weights:
             self._counts = None
 
-    def check(self) -> None:
-        """Raise ConsentError."""
+    def faults(self) -> Iterator[Fault]:
+        """Yield that the rows are too few kinds."""
         if self._counts and min(self._counts.values()) < LEAST_OF_EITHER:
             problem = (
                 f"there are only {len(self._counts)} distinct rows for {self.weights} weights, and one of "
                 f"them occurs fewer than {LEAST_OF_EITHER} times"
             )
-            raise _refusal("columns", problem, _LEAVE)
+            yield "columns", problem
 
 
 def guards_of(spec: QuadraticSpec) -> tuple[Columns | Combinations | Kinds, ...]:
@@ -283,8 +285,28 @@ def guards_of(spec: QuadraticSpec) -> tuple[Columns | Combinations | Kinds, ...]
         Columns(spec.names),
         Combinations(spec.features, spec.degree),
         Kinds(spec.width, {} if spec.mixes else None),
-        Columns([target.name for target in spec.targets]),
+        Columns(_classes(spec) or [target.name for target in spec.targets]),
     )
+
+
+def _classes(spec: QuadraticSpec) -> list[str]:
+    """Return what the columns of z are called to people, where they are classes of one column."""
+    return [f"{spec.labels.name} = {target.name}" for target in spec.targets] if spec.labels else []
+
+
+def check_faults(faults: Iterable[Fault]) -> None:
+    """Refuse once for all that is wrong with a table, naming each column once. Raises ConsentError."""
+    told: dict[str, str] = {}
+    for name, problem in faults:
+        told.setdefault(name, problem)
+    each = list(told.items())
+    if not each:
+        return
+    if len(each) == 1:
+        raise _refusal(*each[0], _LEAVE)
+    shown = "; ".join(f"{field.partition(' ')[2] or field}: {problem}" for field, problem in each[:_SHOWN])
+    more = f"; and {len(each) - _SHOWN} more" if len(each) > _SHOWN else ""
+    raise _refusal("columns", f"{len(each)} would single rows out: {shown}{more}", _LEAVE)
 
 
 def _refusal(field: str, problem: str, hint: str) -> ConsentError:

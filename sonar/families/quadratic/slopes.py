@@ -90,6 +90,8 @@ def rescaled(weights: Vector, old: QuadraticSpec, new: QuadraticSpec) -> Vector:
 
 def _says(spec: QuadraticSpec) -> list[tuple[float, float]]:
     """Return of each output what the model says where phi w is 0, and by how much more where it is 1."""
+    if spec.labels is not None and spec.outputs > 1:
+        return [(math.log((1.0 + target.centre) / 2.0), 1.0) for target in spec.targets]
     loss, places = LOSSES[spec.loss], np.array([0.0, 1.0])
     told = (loss.predict(target, places) for target in spec.targets)
     return [(float(zero), float(one - zero)) for zero, one in told]

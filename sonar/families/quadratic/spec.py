@@ -13,7 +13,10 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
+from sonar.data.fixed import Q32_MOST
+from sonar.data.schema import CategoryColumn, NumberColumn, Schema
 from sonar.errors import DataError
+from sonar.families.quadratic.losses.classes import class_targets, codes_of, one_vs_rest
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseStage, Matrix, Names
 from sonar.families.quadratic.maps.registry import Stage
@@ -37,7 +40,9 @@ class QuadraticSpec(Record):
 
     `features` and the targets' names are columns. `local_steps` and `local_rate_q32` are the gradient steps
     that a mine makes by itself in a round. A mine has at least `rows_min` rows. All targets share phi; the
-    weights lie output by output. `noise` is what mines add to their sums, None for none.
+    weights lie output by output. `noise` is what mines add to their sums, None for none. `labels` is there if
+    all targets come from one column of classes, which it names with its vocabulary; they are then named as
+    `class_targets` says, and a table has its codes in place of them.
     """
 
     kind: Literal["quadratic"] = "quadratic"
@@ -49,6 +54,7 @@ class QuadraticSpec(Record):
     local_rate_q32: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     rows_min: Rows
     noise: QuadraticNoise | None = None
+    labels: CategoryColumn | None = None
 
     @cached_property
     def outputs(self) -> int:
@@ -67,13 +73,24 @@ class QuadraticSpec(Record):
 
     @cached_property
     def columns(self) -> Names:
-        """The columns that a table must have: the features, then the targets."""
+        """The columns that a table must have: the features, then the targets, or the one of labels."""
+        if self.labels is not None:
+            return (*self.features, self.labels.name)
         return (*self.features, *(target.name for target in self.targets))
+
+    @cached_property
+    def row_schema(self) -> Schema:
+        """What the columns mean: numbers, as they are, and the labels as codes."""
+        numbers = self.columns if self.labels is None else self.features
+        schema: Schema = tuple(
+            NumberColumn(name=name, low_q32=-Q32_MOST, high_q32=Q32_MOST) for name in numbers
+        )
+        return schema if self.labels is None else (*schema, self.labels)
 
     @cached_property
     def least_rows(self) -> int:
         """The least number of rows that hide one another in a mine's sums, whatever `rows_min` says."""
-        return least_rows(self.stages, len(self.features), self.outputs)
+        return least_rows(self.stages, len(self.features), self.outputs, len(self.columns))
 
     @property
     def degree(self) -> int:
@@ -131,8 +148,19 @@ class QuadraticSpec(Record):
                 phi = stage.apply(phi)
         return np.column_stack([phi, np.ones(len(phi))])
 
+    def learned(self, y: Matrix) -> Matrix:
+        """Return the targets float64[n, outputs] of a table's last columns: of labels, -1 and 1.
+
+        Raises DataError for a label that is none.
+        """
+        if self.labels is None:
+            return y
+        return one_vs_rest(self.labels, codes_of(self.labels, y[:, 0]))
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.labels is not None:
+            self._check_labels(self.labels)
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("features: a column is named twice, or is a target")
         for target in self.targets:
@@ -145,6 +173,15 @@ class QuadraticSpec(Record):
             problem = "noise is added to sums that serve one gradient step in a round"
             raise ValueError(f"local_steps: is {self.local_steps}, and 1 with noise: {problem}")
         return self
+
+    def _check_labels(self, labels: CategoryColumn) -> None:
+        if not LOSSES[self.loss].labels:
+            raise ValueError(f"labels: {self.loss!r} is a loss for amounts")
+        if labels.missing:
+            raise ValueError(f"labels.missing: no label may be missing (column {labels.name!r})")
+        if tuple(target.name for target in self.targets) != class_targets(labels):
+            named = ", ".join(class_targets(labels))
+            raise ValueError(f"targets: must be one for each class that has one: {named}"[:200])
 
 
 def by_output(spec: QuadraticSpec, flat: Sequence[float] | Matrix) -> Matrix:
@@ -174,12 +211,13 @@ def mixes(stages: Sequence[BaseStage]) -> bool:
     return any(stage.mixes for stage in stages)
 
 
-def least_rows(stages: Sequence[BaseStage], columns: int, outputs: int = 1) -> int:
+def least_rows(stages: Sequence[BaseStage], columns: int, outputs: int = 1, given: int | None = None) -> int:
     """Return how many rows a mine needs at least, so that sums over them hide single ones.
 
     Three per weight of an output; and no fewer numbers in them, targets included, than A and b are sums of
     them: else the sums could be solved for the rows. Of columns and of products of few, three per weight are
-    enough for that; many mixtures of few columns need more.
+    enough for that; many mixtures of few columns need more. `given`: how many columns a table has, where its
+    targets are not one each.
     """
     width = widths(stages, columns)[-1] + 1
     squares = width * (width + 1) // 2
@@ -187,7 +225,7 @@ def least_rows(stages: Sequence[BaseStage], columns: int, outputs: int = 1) -> i
         degree = 2 * degree_of(stages)  # A holds each product of so many columns, most of them several times
         squares = min(squares, comb(columns + degree, degree))
     sums = squares + width * outputs
-    return max(LEAST_ROWS, ROWS_PER_WEIGHT * width, -(-sums // (columns + outputs)))
+    return max(LEAST_ROWS, ROWS_PER_WEIGHT * width, -(-sums // (given or columns + outputs)))
 
 
 def _require_finite(x: Matrix, field: str) -> None:

@@ -33,6 +33,14 @@ def log_odds(target: Target, s: Vector) -> Vector:
     return np.asarray(math.log1p(target.centre) - math.log1p(-target.centre) + s)
 
 
+def area_under(ones: NDArray[np.bool_], s: Vector) -> float:
+    """Return the chance that a row of `ones` is ranked above another; ties count half."""
+    _, places, counts = np.unique(s, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    n = int(np.sum(ones))
+    return float((ranks[ones].sum() - n * (n + 1) / 2) / (n * (len(s) - n)))
+
+
 class LogLoss(Metric):
     """Mean log(1 + exp(-y t))."""
 
@@ -77,10 +85,7 @@ class Auc(Metric):
 
     def loss(self, target: Target, y: Vector, s: Vector) -> float:
         """Return 1 - AUC: 1/2 for the null model."""
-        _, places, counts = np.unique(s, return_inverse=True, return_counts=True)
-        ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
-        ones, zeros = int(np.sum(y > 0)), int(np.sum(y <= 0))
-        return 1.0 - float((ranks[y > 0].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+        return 1.0 - area_under(y > 0, s)
 
     def floor(self, target: Target, y: Vector, phi: Matrix) -> float:
         """Return what the weights of the least log loss have: a better order of the rows is rare."""

@@ -29,6 +29,7 @@ from sonar.data.batches import even
 from sonar.errors import ConsentError, DataError
 from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
 from sonar.families.quadratic.losses.base import mapped
+from sonar.families.quadratic.losses.classes import takes_codes
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import QuadraticNoise
 from sonar.families.quadratic.noisy.choosing import has_room
@@ -73,9 +74,13 @@ def taken_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix, int]
     """
     x, y = columns_of(spec, batch)
     phi = spec.unsafe_transform(x)
+    known = np.ones(len(y), dtype=bool)
+    if spec.labels is not None:
+        known = takes_codes(spec.labels, y[:, 0])
+        y = spec.learned(np.where(known[:, None], y, 0.0))
     pairs = list(zip(spec.targets, y.T, strict=True))
     z = np.column_stack([mapped(*pair) for pair in pairs])
-    good = np.isfinite(np.column_stack([x, phi, z])).all(axis=1)
+    good = known & np.isfinite(np.column_stack([x, phi, z])).all(axis=1)
     for _, column in pairs:
         good &= LOSSES[spec.loss].takes(column)
     phi[~good, :-1], z[~good] = 0.0, 0.0
@@ -221,6 +226,8 @@ def sums_id(spec: QuadraticSpec) -> bytes:
     """
     fields = spec.model_dump(include={"kind", "features", "targets", "stages", "loss", "noise"})
     del fields["noise"]["ridge_q32"]
+    if spec.labels is not None:
+        fields["labels"] = spec.labels.model_dump()
     rows_min = spec.rows_min if _noise_of(spec).parts > 1 else 0
     return codec.encode(fields | {"rows_min": rows_min})
 

@@ -1,0 +1,181 @@
+"""Classes by a label map: what one column of labels makes of targets, and of a model's outputs.
+
+A label map is a column of categories (`sonar.data.schema`): its levels are the classes. Of two classes there
+is one target, the last; of K more there are K, each against all others (one-vs-rest). A target is 1 in rows
+of its class and -1 in others, and all share A. With p_k the published frequencies, and s_k the outputs,
+
+    log q_k = log p_k + t s_k - log sum_j p_j exp(t s_j)        (of two classes s_0 = 0)
+
+are the log probabilities: weights of zero are the null model, whatever t is. The losses that mines' sums
+minimise make outputs that order rows well, but are too near to zero, or too far. So t is fitted to the rows
+that judge: temperature scaling (Guo, Pleiss, Sun and Weinberger, ICML 2017), where as in Platt's method
+(1999) half a row in all counts as wrong, so that t is finite even if every row is right. Therefore a loss
+does not depend on how large the weights are, only on their direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.data.fixed import Q32_ONE, to_q32
+from sonar.data.schema import CategoryColumn
+from sonar.errors import DataError
+from sonar.families.quadratic.losses.base import Matrix, Vector
+from sonar.families.quadratic.losses.logistic_taylor import LogLoss, area_under
+from sonar.families.quadratic.target import Target
+
+Codes = NDArray[np.intp]
+Slopes = Callable[[float], tuple[float, float]]
+"""The first and the second derivative of a function at a place."""
+
+STILL = 2.0**-20
+"""Outputs that differ by less than this say nothing: a start's mark makes such."""
+_DOUBLINGS, _STEPS = 64, 80
+
+
+def class_targets(labels: CategoryColumn) -> tuple[str, ...]:
+    """Return the classes that have a target of their own."""
+    return labels.levels[1:] if len(labels.levels) == 2 else labels.levels
+
+
+def codes_of(labels: CategoryColumn, column: Vector) -> Codes:
+    """Return a column float64[n] as places in the vocabulary. Raises DataError for what is none."""
+    good = takes_codes(labels, column)
+    if not good.all():
+        told = ", ".join(map(repr, labels.levels[:20])) + ", …" * (len(labels.levels) > 20)
+        problem = f"has the label number {column[~good][0]:g}; places among the labels {told} are expected"
+        raise DataError(f"column {labels.name!r}", problem, hint="labels are read by the bounty's vocabulary")
+    return column.astype(np.intp)
+
+
+def takes_codes(labels: CategoryColumn, column: Vector) -> NDArray[np.bool_]:
+    """Tell which values of float64[n] are places in the vocabulary."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((column == np.floor(column)) & (column >= 0) & (column < len(labels.levels)))
+
+
+def one_vs_rest(labels: CategoryColumn, codes: Codes) -> Matrix:
+    """Return the targets of rows, float64[n, outputs]: 1 in the target's class, -1 in others."""
+    levels = len(labels.levels)
+    own = np.arange(1 if levels == 2 else 0, levels)
+    found: Matrix = np.where(codes[:, None] == own, 1.0, -1.0)
+    return found
+
+
+def classes_in(y: Matrix) -> Codes:
+    """Return the classes of targets float64[n, outputs]: the inverse of `one_vs_rest`."""
+    return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0).astype(np.intp)
+
+
+def targets_of(labels: CategoryColumn, codes: Codes) -> tuple[Target, ...]:
+    """Return the constants of held-out labels: how often each class is. Raises DataError for one that never
+    is.
+    """
+    counts = np.bincount(codes, minlength=len(labels.levels))
+    if not counts.all():
+        absent = [level for level, count in zip(labels.levels, counts.tolist(), strict=True) if not count]
+        told = ", ".join(map(repr, absent[:10])) + ", …" * (len(absent) > 10)
+        problem = f"has no held-out row of {told}, so the holdout cannot judge a model of it"
+        hint = "hold out rows of every class, or name those that there are: classes = [...]"
+        raise DataError(f"column {labels.name!r}", problem, hint=hint)
+    centres = (2.0 * counts / len(codes) - 1.0).tolist()[-len(class_targets(labels)) :]
+    return tuple(
+        Target(name=name, centre_q32=to_q32(centre), scale_q32=Q32_ONE, clip_q32=2 * Q32_ONE)
+        for name, centre in zip(class_targets(labels), centres, strict=True)
+    )
+
+
+def log_probabilities(targets: Sequence[Target], s: Matrix, scale: float = 1.0) -> Matrix:
+    """Return log q float64[n, classes] of outputs s float64[n, outputs] at t = `scale`."""
+    return _normalised(_log_priors(targets) + scale * _by_class(s))
+
+
+def fitted_scale(targets: Sequence[Target], s: Matrix, codes: Codes) -> float:
+    """Return t for outputs s float64[n, outputs] of rows of known classes; 0 if they are no use.
+
+    The loss is convex in t, so its slope is followed to zero.
+    """
+    by_class, priors = _by_class(s), _log_priors(targets)
+    if np.ptp(by_class, axis=1).max() < STILL:
+        return 1.0
+    n, classes = by_class.shape
+    wanted = np.full((n, classes), 0.5 / n / (classes - 1))
+    wanted[np.arange(n), codes] = 1.0 - 0.5 / n
+
+    def slopes(t: float) -> tuple[float, float]:
+        q = np.exp(_normalised(priors + t * by_class))
+        mean = np.sum(q * by_class, axis=1)
+        bend = np.sum(q * by_class**2, axis=1) - mean**2
+        return float(np.mean(mean - np.sum(wanted * by_class, axis=1))), float(np.mean(bend))
+
+    return _root(slopes)
+
+
+def class_losses(metric: str, targets: Sequence[Target], codes: Codes, s: Matrix) -> list[float]:
+    """Return the losses of outputs s float64[n, outputs]: the log loss; or 1 - AUC, of each target's class.
+
+    Of several classes, a row's rank for one is that of its probability.
+    """
+    scale = fitted_scale(targets, s, codes)
+    if metric == "log_loss":
+        log_q = log_probabilities(targets, s, scale)
+        return [float(-np.mean(log_q[np.arange(len(codes)), codes]))]
+    if len(targets) == 1:
+        return [1.0 - area_under(codes == 1, s[:, 0])]
+    log_q = log_probabilities(targets, s, scale or 1.0)
+    return [1.0 - area_under(codes == k, log_q[:, k]) for k in range(len(targets))]
+
+
+def best_outputs(targets: Sequence[Target], y: Matrix, phi: Matrix) -> Matrix:
+    """Return about the best outputs float64[n, outputs] that weights of phi float64[n, width] have on these
+    rows: each target's of the least log loss. `y` float64[n, outputs] as `one_vs_rest` makes it.
+    """
+    found = [phi @ LogLoss().fitted(target, column, phi) for target, column in zip(targets, y.T, strict=True)]
+    return np.column_stack(found)
+
+
+def class_accuracy(targets: Sequence[Target], codes: Codes, s: Matrix) -> float:
+    """Return the part of the rows whose class is the likeliest one."""
+    log_q = log_probabilities(targets, s, fitted_scale(targets, s, codes))
+    return float(np.mean(log_q.argmax(axis=1) == codes))
+
+
+def _by_class(s: Matrix) -> Matrix:
+    """Return outputs float64[n, classes]: of two classes, the first one's are 0."""
+    return np.column_stack([np.zeros(len(s)), s]) if s.shape[1] == 1 else s
+
+
+def _log_priors(targets: Sequence[Target]) -> Vector:
+    last = np.array([(1.0 + target.centre) / 2.0 for target in targets])
+    found: Vector = np.log(np.append(1.0 - last, last) if len(last) == 1 else last)
+    return found
+
+
+def _normalised(logs: Matrix) -> Matrix:
+    logs = logs - logs.max(axis=1, keepdims=True)
+    found: Matrix = logs - np.log(np.sum(np.exp(logs), axis=1, keepdims=True))
+    return found
+
+
+def _root(slopes: Slopes) -> float:
+    """Return where the slope of a convex function is zero: by Newton's steps, halved where they lead out."""
+    low, high = 0.0, 1.0
+    if slopes(0.0)[0] >= 0.0:
+        return 0.0
+    for _ in range(_DOUBLINGS):
+        if slopes(high)[0] >= 0.0:
+            break
+        low, high = high, 2.0 * high
+    t = (low + high) / 2.0
+    for _ in range(_STEPS):
+        slope, bend = slopes(t)
+        low, high = (low, t) if slope > 0.0 else (t, high)
+        aim = t - slope / bend if bend > 0.0 else low
+        aim = aim if low < aim < high else (low + high) / 2.0
+        if abs(aim - t) <= 1e-14 * t:
+            break
+        t = aim
+    return t
