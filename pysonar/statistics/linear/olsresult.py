@@ -111,20 +111,17 @@ class OlsResult(Report):
         `robust`: the coefficients' covariance, if it is another. Raises ClientMissing.
         """
         k, df_resid, df_model = len(names), rows - len(names), len(names) - intercept
-        ssr, tss = fit.rss * unit, fit.tss * unit
-        scale = ssr / df_resid
+        ssr, tss, scale = fit.rss * unit, fit.tss * unit, fit.rss * unit / df_resid
         covariance = fit.unscaled / unit * scale if robust is None else robust
         with np.errstate(divide="ignore", invalid="ignore"):
             bse = np.sqrt(np.maximum(np.diag(covariance), 0.0))
             tvalues = fit.params / bse
-            llf = -rows / 2 * float(np.log(2 * np.pi * np.float64(ssr) / rows) + 1) + log_weights / 2
+            llf = -rows / 2 * float(np.log(2 * np.pi * ssr / np.float64(rows)) + 1) + log_weights / 2
             rsquared = float(1 - np.float64(ssr) / np.float64(tss))
             fvalue = float(np.float64((tss - ssr) / df_model) / np.float64(scale))
         if robust is not None:
             fvalue = _wald(fit.params[intercept:], covariance[intercept:, intercept:])
-        half = (
-            t_quantile(1 - alpha / 2, df_resid) if robust is None else normal_quantile(1 - alpha / 2)
-        ) * bse
+        half = _quantile(1 - alpha / 2, None if robust is not None else df_resid) * bse
         return cls(
             target=target,
             names=names,
@@ -225,8 +222,7 @@ class OlsResult(Report):
     def conf_int(self, alpha: float | None = None) -> Matrix:
         """Return the ends of intervals of 1 - `alpha`, float64[k, 2]."""
         share = 1 - (self.alpha if alpha is None else alpha) / 2
-        normal = self.cov_type != "nonrobust"
-        half = (normal_quantile(share) if normal else t_quantile(share, self.df_resid)) * self.bse
+        half = _quantile(share, self.df_resid if self.cov_type == "nonrobust" else None) * self.bse
         return np.column_stack([self.params - half, self.params + half])
 
     def plot(self, ax: Any = None, *, standardize: bool = True) -> Any:
@@ -291,3 +287,8 @@ def _wald(params: Vector, covariance: Matrix) -> float:
         return float(params @ np.linalg.solve(covariance, params)) / len(params)
     except np.linalg.LinAlgError:
         return np.nan
+
+
+def _quantile(share: float, df: int | None) -> float:
+    """Return a quantile of Student's t; of the normal distribution for None."""
+    return normal_quantile(share) if df is None else t_quantile(share, df)
