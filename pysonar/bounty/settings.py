@@ -225,15 +225,20 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def _check_capsules(settings: Settings) -> None:
-    """Raises ConfigError for capsules that make no sense."""
-    if (asked := settings.capsules) is None:
-        return
+def check_members(asked: CapsuleSettings) -> None:
+    """Check that enough members are named. Raises ConfigError."""
     accounts = asked.accounts
     if accounts and asked.threshold > len(accounts):
         problem = f"is {asked.threshold}, and only {count(len(accounts), 'capsule')} named in members"
         hint = f"name more, or give threshold = {len(accounts)}"
         raise ConfigError("capsules.threshold", problem, hint=hint)
+
+
+def _check_capsules(settings: Settings) -> None:
+    """Raises ConfigError for capsules that make no sense."""
+    if (asked := settings.capsules) is None:
+        return
+    check_members(asked)
     if (
         asked.bits < MOST_BITS
     ):  # else capsules refuse what auditors want to see, and the round becomes overdue

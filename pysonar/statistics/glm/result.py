@@ -32,6 +32,7 @@ from sonar.families.sums.terms.design import labels_of
 from sonar.families.sums.terms.steps.glm_step import GlmStep
 
 Vector = NDArray[np.float64]
+_WHOLE = 1e-6
 RATIO = {"binomial": "odds ratio", "poisson": "rate ratio", "gamma": "ratio of means"}
 
 
@@ -101,7 +102,7 @@ class GlmResult(Estimates):
             ("Rounds", f"{self.rounds}" + ("" if self.converged else " (not converged)")),
             ("Mines", self.mines),
             ("Rows", self.rows),
-            ("Df residuals", self.df_resid),
+            ("Df residuals", _whole(self.df_resid)),
             ("Df model", self.df_model),
             ("Scale", fit.scale),
             ("Log-likelihood", fit.log_likelihood),
@@ -191,6 +192,11 @@ def result_of(
         warnings=tuple(one.text for one in told),
         columns=tuple(column for column in spec.columns if column.name in asked.columns),
     )
+
+
+def _whole(value: float) -> Cell:
+    """Return a number as a whole one if that is what weights make it."""
+    return round(value) if abs(value - round(value)) < _WHOLE else value
 
 
 def _not_converged(optimum: Optimum, labels: Sequence[str], told: Sequence[Told]) -> list[Told]:
