@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from benchmarks.accuracy.auc import auc
 from benchmarks.accuracy.base import Figure
 from benchmarks.accuracy.cox import cox
-from benchmarks.accuracy.diabetes import diabetes
 from benchmarks.accuracy.glm import glm
 from benchmarks.accuracy.kaplan_meier import kaplan_meier
+from benchmarks.accuracy.leaves import leaves
 from benchmarks.accuracy.logistic import logistic
 from benchmarks.accuracy.ols import moments, ols
 
 FIGURES: Mapping[str, Figure] = {
-    "auc": auc,
-    "cox": cox,
-    "diabetes": diabetes,
-    "glm": glm,
-    "kaplan-meier": kaplan_meier,
-    "logistic": logistic,
     "moments": moments,
     "ols": ols,
+    "glm": glm,
+    "logistic": logistic,
+    "cox": cox,
+    "kaplan-meier": kaplan_meier,
+    "auc": auc,
+    "leaves": leaves,
 }

@@ -9,6 +9,7 @@ from pydantic import Field
 from sonar.families.quadratic.maps.base import BaseStage, BaseWish
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.maps.fourier import Fourier, FourierWish
+from sonar.families.quadratic.maps.leaves import Leaves, LeavesWish
 from sonar.families.quadratic.maps.polynomial import Polynomial, PolynomialWish
 from sonar.families.quadratic.maps.standard import Standard, StandardWish
 
@@ -25,6 +26,7 @@ MAPS = (
     Map(Clip),
     Map(Polynomial, PolynomialWish),
     Map(Fourier, FourierWish),
+    Map(Leaves, LeavesWish),
 )
 WISHES: dict[str, type[BaseWish]] = {
     one.wish.model_fields["kind"].default: one.wish for one in MAPS if one.wish is not None
