@@ -40,7 +40,7 @@ class Table(NamedTuple):
     y: Matrix
 
 
-SPLITS, QUICK_SPLITS = 10, 1
+SPLITS, QUICK_SPLITS = 20, 1
 HELD_OUT, TESTED = 0.3, 0.2
 MINES = 3
 LEAST_SHARE = 0.75

@@ -206,8 +206,7 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     """Return the checked settings. Raises ConfigError naming the field."""
     for name in fields:
         if name in _WRITTEN_NOW:
-            problem = "is no longer a field"
-            raise ConfigError(name, problem, hint=_WRITTEN_NOW[name].format(fields[name]))
+            raise ConfigError(name, "is no longer a field", hint=_WRITTEN_NOW[name].format(fields[name]))
     settings = validated(Settings, fields, "")
     if settings.local_rate is not None and settings.local_steps == 1:
         hint = "leave it out, or ask for more local_steps, which go by it"

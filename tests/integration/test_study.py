@@ -28,6 +28,7 @@ def test_one_round_gives_the_means_of_the_pooled_rows(tmp_path: Path) -> None:
     assert found["age"] == pytest.approx(world.pooled[:, 0].mean(), abs=1e-6)
     assert found["height"] == pytest.approx(world.pooled[:, 1].mean(), abs=1e-6)
     assert (found["rows"], found["mines"]) == (120, 3)
+    assert summary.result == found
     assert summary.closed == "TARGET_REACHED"
     assert summary.paid_units == 3 * ETHER // 100  # unused fees came back
     assert summary.refunded_units == summary.escrow_units - summary.paid_units
@@ -71,6 +72,7 @@ def test_sums_that_allow_no_answer_end_the_bounty_and_are_told_at_its_end(tmp_pa
     assert summary.closed == "TARGET_REACHED"
     with pytest.raises(DataError, match="collinear"):
         campaign.result()
+    assert summary.result is None
     world.check_money()
 
 
