@@ -83,14 +83,16 @@ class Scientist(Party):
             raise ConfigError("bounty", f"none named {name[:80]!r} was started in this home", hint=hint)
         return self.shelf.take(name or names[0])
 
-    def model(self, name: str = "") -> LinearModel:
+    def model(self, name: str = "", *, ridge: bool = False) -> LinearModel:
         """Return the best model so far of a bounty that was started here; without a name, of the only one.
+
+        With `ridge`, the one with the ridge that is best on the holdout (`pysonar.models.ridge`).
 
         Raises ConfigError; UsageError before its first round is over; JournalError if this home is an older
         copy; EnvironmentFault if nothing was trained.
         """
         from pysonar.campaign.history import check_age
-        from pysonar.campaign.standing import found_in
+        from pysonar.campaign.standing import found_in, ridge_of
         from pysonar.models.linear import LinearModel
 
         asked = self.started(name)
@@ -102,7 +104,7 @@ class Scientist(Party):
         if not isinstance(found, LinearModel):
             problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
             raise UsageError(problem, hint="`pysonar result` shows what it has found")
-        return found
+        return ridge_of(records, asked) if ridge else found
 
     @property
     def keys(self) -> Path:

@@ -274,7 +274,9 @@ def _of_products(bounty: Bounty) -> list[str]:
     """What the sums are over, if not over the columns themselves."""
     spec = bounty.design.spec
     if spec.mixes:
-        return ["A and b are sums over rows of products of two cosines, and of one and the target"]
+        plain = any(getattr(stage, "beside", None) for stage in spec.stages)
+        kinds = "two columns or cosines" if plain else "two cosines"
+        return [f"A and b are sums over rows of products of {kinds}, and of one and the target"]
     most = 2 * spec.degree
     if most == 2:
         return []
