@@ -89,7 +89,7 @@ deep: $(VENV)/.test $(NODE)
 
 # Every decoder against ten times as many hostile inputs as in `make test`: what CI runs.
 fuzz: $(VENV)/.test
-	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py tests/unit/test_fuzz_veil.py tests/unit/test_capsule_fuzz.py tests/integration/test_capsule_clients.py $(TEST_ARGS)
+	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py tests/unit/test_fuzz_veil.py tests/unit/test_fuzz_sums.py tests/unit/test_capsule_fuzz.py tests/integration/test_capsule_clients.py $(TEST_ARGS)
 
 # Nodes that lie, in front of whole networks: four lies in each of as many runs. `make test` has eight of them.
 lies: $(VENV)/.test

@@ -185,7 +185,7 @@ class Node:
         """
         for task in (task for hand in self._hands for task in hand.updates.tasks()):
             with suppress(JournalError):  # it is told where a blinding is needed; a reveal needs none
-                missing = 2 * task.plan.ciphertexts - self._workshop.pool.count(task.key)
+                missing = 2 * task.blindings - self._workshop.pool.count(task.key)
                 if missing > 0:
                     self._workshop.pool.fill(task.key, min(missing, self._workshop.pool.cores))
                     self._seen = None  # an update may wait for them, and not for a block

@@ -18,14 +18,19 @@ from pysonar.capsules.client import Asker, Clock, HttpCapsule
 from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
 from pysonar.keys.base import Keyring
+from pysonar.keys.covered.words import WordsHolder
 from pysonar.keys.key import Key
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.contract.market import Market
 from sonar.errors import ConfigError, LocalProtocolError
+from sonar.families.registry import family_of
 from sonar.home.settings import NetworkConfig
 from sonar.ports import Store
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
+
+Covered = VeiledHolder | WordsHolder
+"""A holder behind capsules: of answers in ciphertexts, or in words."""
 
 
 def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> Panel:
@@ -44,14 +49,15 @@ def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> P
     )
 
 
-def holder_behind(bounty: AnyBounty, keys: Key | Keyring, panel: Panel, market: Market) -> VeiledHolder:
+def holder_behind(bounty: AnyBounty, keys: Key | Keyring, panel: Panel, market: Market) -> Covered:
     """Return the holder of a bounty with capsules."""
     asked = bounty.settings.capsules
     if asked is None:
         raise LocalProtocolError("the bounty has no capsules")
     audit = audit_spec(judged(bounty)) if asked.audited else None
     wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
-    return VeiledHolder(keys, panel, Place(market.chain_id, market.address), wanted)
+    kind = WordsHolder if family_of(bounty.design.spec).visible else VeiledHolder
+    return kind(keys, panel, Place(market.chain_id, market.address), wanted)
 
 
 def judged(bounty: AnyBounty) -> Bounty:
@@ -64,7 +70,7 @@ def judged(bounty: AnyBounty) -> Bounty:
 
 def audited_by(
     bounty: AnyBounty,
-    holder: VeiledHolder,
+    holder: Covered,
     panel: Panel,
     market: Market,
     store: Store,
@@ -82,6 +88,8 @@ def audited_by(
         return found
 
     def packets() -> Packets:
+        if not isinstance(holder, VeiledHolder):
+            raise LocalProtocolError("answers in words are not audited")
         job = job_of(records.get(Posting), bounty, market, scientist)
         return Packets(store.get, holder, records, judged(bounty), job)
 

@@ -30,7 +30,6 @@ from sonar.telling.terminal import (
 
 if TYPE_CHECKING:
     from pysonar.bounty.base import AnyBounty
-    from pysonar.bounty.request import Bounty
     from pysonar.show.documents import ClosingAsked
     from pysonar.wiring import Scientist
 
@@ -101,7 +100,6 @@ def explain(
     if not as_json:
         typer.echo(told(asked, plan=plan))
         return
-    holdout = asked.design.holdout
     print_json(
         Explained(
             name=asked.settings.name,
@@ -109,9 +107,9 @@ def explain(
             escrow_units=asked.terms.escrow_units,
             metric=asked.metric,
             initial_loss=asked.initial_loss,
-            initial=holdout.told(asked.start_weights),
+            initial=asked.figures(asked.initial_loss, asked.design.start),
             target_loss=asked.target_loss,
-            target=holdout.said_all(asked.metric, asked.target_loss),
+            target=asked.figures(asked.target_loss),
             features=list(asked.features),
             plan=asked.design.plan.to_dict(),
             text=told(asked, plan=True),
@@ -151,11 +149,14 @@ def run(
                 raise
 
 
-def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
+def _asked(bounty: Path, home: Path | None, as_json: bool) -> AnyBounty:
     """Read a bounty's file. A home is opened only to look up the bounty that it starts from."""
     from pysonar.bounty.request import Bounty
+    from pysonar.bounty.study import Study, is_study
     from pysonar.wiring import open_scientist
 
+    if is_study(bounty):
+        return Study.from_toml(bounty)
     return Bounty.from_toml(bounty, lambda name: open_scientist(home, sink_for(as_json)).model(name))
 
 
@@ -186,7 +187,9 @@ def _see_through(scientist: Scientist, asked: AnyBounty, password: str, as_json:
         scientist.progress.note(told)
     if not as_json:
         print_result(campaign.summary())
-    _ = campaign.found()  # raises if there is nothing, after the rest was shown
+    found = campaign.found()  # raises if there is nothing, after the rest was shown
+    if not (as_json or asked.metric):
+        typer.echo(f"\n{found.summary()}")
 
 
 @app.command()
@@ -274,6 +277,24 @@ def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = 
         print_json(ScientistStatus.of(document))
     else:
         print_status(document, wide=wide)
+
+
+@app.command()
+def result(name: NameArgument = "", home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """Show what a study has found: its table, or all of its numbers with --json.
+
+    Of a bounty that trains a model, `pysonar predict` uses the model.
+
+    Example: `pysonar result heights`
+    """
+    from pysonar.show.documents import StudyResult
+    from pysonar.wiring import open_scientist
+
+    asked, found = open_scientist(home, sink_for(as_json)).result(name)
+    if as_json:
+        print_json(StudyResult(asked.settings.name, asked.statistic.kind, found.to_dict()))
+    else:
+        typer.echo(found.summary())
 
 
 @app.command()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pysonar.campaign.records import Posting, Records
 from sonar.chain.sending.intent import PREFIX, Action, Intent
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pysonar.bounty.base import AnyBounty
     from pysonar.bounty.shelf import Shelf
+    from pysonar.bounty.study import Study
     from pysonar.campaign.ending import ClosingWish
     from pysonar.campaign.lifecycle import Campaign
     from pysonar.campaign.signing import Signing
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pysonar.keys.holder import KeyHolder
     from pysonar.keys.key import Key
     from pysonar.models.linear import LinearModel
+    from pysonar.statistics.base import Result
 
 ROLE = "pysonar"
 
@@ -91,20 +93,41 @@ class Scientist(Party):
         Raises ConfigError; UsageError before its first round is over; JournalError if this home is an older
         copy; EnvironmentFault if nothing was trained.
         """
-        from pysonar.campaign.history import check_age
-        from pysonar.campaign.standing import found_in, ridge_of
+        from pysonar.campaign.standing import ridge_of
         from pysonar.models.linear import LinearModel
+
+        asked, found = self._found(name)
+        if not isinstance(found, LinearModel):
+            problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
+            raise UsageError(problem, hint="`pysonar result` shows what it has found")
+        return ridge_of(Records(self.journal, asked.settings.name), asked) if ridge else found
+
+    def result(self, name: str = "") -> tuple[Study, Result]:
+        """Return a study that was started here, without a name the only one, with what it has found.
+
+        Raises ConfigError; UsageError for a bounty that trains a model, and before the first round is over;
+        JournalError if this home is an older copy; EnvironmentFault before the last sum is opened; DataError
+        for sums that allow no answer.
+        """
+        from pysonar.bounty.study import Study
+
+        asked, found = self._found(name)
+        if not isinstance(asked, Study):
+            problem = f"{asked.settings.name!r} trains a model, and asks for no statistic"
+            raise UsageError(problem, hint="`pysonar status` shows its losses, `pysonar predict` uses it")
+        return asked, found
+
+    def _found(self, name: str) -> tuple[AnyBounty, Any]:
+        from pysonar.campaign.history import check_age
+        from pysonar.campaign.standing import found_in
 
         asked = self.started(name)
         records = Records(self.journal, asked.settings.name)
         if not records.finished():
-            raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
+            what = "model" if asked.metric else "result"
+            raise UsageError(f"no round is over yet, so there is no {what}", hint="see `pysonar status`")
         check_age(records, lambda: self.market)
-        found = found_in(records, asked)
-        if not isinstance(found, LinearModel):
-            problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
-            raise UsageError(problem, hint="`pysonar result` shows what it has found")
-        return ridge_of(records, asked) if ridge else found
+        return asked, found_in(records, asked)
 
     @property
     def keys(self) -> Path:

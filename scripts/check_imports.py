@@ -284,6 +284,7 @@ RULES = (
     _pysonar(
         "pysonar.wiring",
         "pysonar.behind",
+        "pysonar.statistics",
         "pysonar.capsules",
         "pysonar.frames",
         "pysonar.models",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import numpy as np
 from eth_account.signers.local import LocalAccount
 from gmpy2 import mpz
 
@@ -21,6 +22,7 @@ from pysonar.capsules.panel import Panel
 from sonar.chain.signatures import sign_digest, signer_of
 from sonar.errors import BlobNotFound, ManifestError
 from sonar.manifests.capsule import (
+    Ask,
     FunctionalAnswer,
     FunctionalRequest,
     Identity,
@@ -30,7 +32,7 @@ from sonar.manifests.capsule import (
     SumAnswer,
     SumRequest,
 )
-from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.cohort import Addend, CohortManifest
 from sonar.manifests.model import ModelManifest, VeilCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import SlotPlan
@@ -40,7 +42,8 @@ from sonar.protocol.ids import Address, Cid, Digest, digest_of
 from sonar.veil import functionals
 from sonar.veil.masks import class_masks, class_wraps
 from sonar.veil.streams import Place
-from sonar.veil.sums import class_sums
+from sonar.veil.sums import class_sums, class_word_sums
+from sonar.veil.words import WORD_BITS, class_word_value, read_words, write_words
 from tests.veil_kit import Capsule, opened
 
 
@@ -96,21 +99,31 @@ class Service:
 
     def _functional(self, body: bytes) -> FunctionalAnswer:
         request = FunctionalRequest.from_bytes(body)
-        plan = self._plan(request.bounty)
-        vectors = [functionals.read_vector(plan, data) for data in request.vectors]
-        values = []
-        for ask in request.asks:
-            updates = [self._update(ask.mine, part.update) for part in ask.parts]
-            asked = [vectors[part.vector] for part in ask.parts]
-            told = []
-            for number in self._held(request.bounty):
-                masks = [self._masks(update)[number] for update in updates]
-                wraps = [self._wraps(update)[number] for update in updates]
-                value = functionals.class_value(plan, [self.n] * len(asked), asked, masks, wraps)
-                told.append(functionals.told(value, plan.slot_bits, ask.bits))
-            values.append(tuple(told))
+        are_words = self.models[request.bounty].answers_are_words
+        tell = self._of_words if are_words else self._of_digits
+        values = [tell(request, ask) for ask in request.asks]
         told_now = self.lie("functional", tuple(values))
         return FunctionalAnswer(capsule=self.capsule.address, request=digest_of(body), values=told_now)
+
+    def _of_digits(self, request: FunctionalRequest, ask: Ask) -> tuple[int, ...]:
+        plan, told = self._plan(request.bounty), []
+        updates = [self._update(ask.mine, part.update) for part in ask.parts]
+        asked = [functionals.read_vector(plan, request.vectors[part.vector]) for part in ask.parts]
+        for number in self._held(request.bounty):
+            masks = [self._masks(update)[number] for update in updates]
+            wraps = [self._wraps(update)[number] for update in updates]
+            value = functionals.class_value(plan, [self.n] * len(asked), asked, masks, wraps)
+            told.append(functionals.told(value, plan.slot_bits, ask.bits))
+        return tuple(told)
+
+    def _of_words(self, request: FunctionalRequest, ask: Ask) -> tuple[int, ...]:
+        count, told = self._plan(request.bounty).weights, []
+        updates = [self._update(ask.mine, part.update) for part in ask.parts]
+        asked = [read_words(request.vectors[part.vector], count) for part in ask.parts]
+        for number in self._held(request.bounty):
+            parts = [(v, self._seeds(u)[number], place_of(u)) for v, u in zip(asked, updates, strict=True)]
+            told.append(functionals.told(class_word_value(parts), WORD_BITS, ask.bits))
+        return tuple(told)
 
     def _sum(self, body: bytes) -> SumAnswer:
         request = SumRequest.from_bytes(body)
@@ -119,6 +132,8 @@ class Service:
             raise Refusal("not-fixed", "the chain has fixed no such cohort")
         data = self.store.get(Cid("dag-cbor", request.cohort), CohortManifest.max_bytes)
         addends = CohortManifest.from_bytes(data).addends
+        if self.models[request.bounty].answers_are_words:
+            return self._word_sum(body, plan.weights, request.bounty, addends)
         updates = [(one.weight, self._masks(self._update(one.mine, one.update))) for one in addends]
         width = (int(self.n.bit_length()) + 7) // 8
         sums = []
@@ -126,6 +141,15 @@ class Service:
             masks = ((weight, each[number]) for weight, each in updates)
             total = class_sums(self.n, plan.ciphertexts, masks)
             sums.append(b"".join(int(x).to_bytes(width, "big") for x in self.lie("sum", total)))
+        return SumAnswer(capsule=self.capsule.address, request=digest_of(body), sums=tuple(sums))
+
+    def _word_sum(self, body: bytes, count: int, bounty: bytes, addends: Sequence[Addend]) -> SumAnswer:
+        updates = [(one.weight, self._update(one.mine, one.update)) for one in addends]
+        sums = []
+        for number in self._held(bounty):
+            masks = [(weight, self._seeds(update)[number], place_of(update)) for weight, update in updates]
+            total = np.concatenate([chunk.copy() for chunk in class_word_sums(count, masks)])
+            sums.append(write_words(self.lie("sum", total)))
         return SumAnswer(capsule=self.capsule.address, request=digest_of(body), sums=tuple(sums))
 
     def _plan(self, bounty: bytes) -> SlotPlan:
@@ -167,6 +191,11 @@ class Service:
         place, plan = Place(update.model.digest, update.veil.nonce, update.round), self._plan(update.bounty)
         count = plan.ciphertexts
         return {c: class_wraps(seed, place, plan.slot_bits, count) for c, seed in self._seeds(update).items()}
+
+
+def place_of(update: UpdateManifest) -> Place:
+    assert update.veil is not None
+    return Place(update.model.digest, update.veil.nonce, update.round)
 
 
 def transport_to(service: Any, before: Callable[[], None] = lambda: None) -> httpx.MockTransport:

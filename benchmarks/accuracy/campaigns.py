@@ -93,9 +93,9 @@ class Judged:
     log_loss: float
 
     @classmethod
-    def of(cls, proba: Array, classes: Sequence[Any], y: Array) -> Judged:
+    def of(cls, proba: Array, classes: Array, y: Array) -> Judged:
         """Judge probabilities [n, classes] of labels y [n]."""
-        codes = np.searchsorted(np.asarray(classes), y)
+        codes = np.searchsorted(classes, y)
         told = np.maximum(proba[np.arange(len(y)), codes], 1e-15)
         return cls(float(np.mean(proba.argmax(axis=1) == codes)), float(-np.mean(np.log(told))))
 

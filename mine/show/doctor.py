@@ -208,7 +208,7 @@ def _pool(mine: Mine) -> str:
         for one in mine.book.joined():
             if not one.over:
                 task = joining.task_of(mine.market, mine.store, mine.policy, one)
-                need, ready = task.plan.ciphertexts, pool.count(task.key)
+                need, ready = task.blindings, pool.count(task.key)
                 found.append(
                     f"{short(hex32(one.bounty))}: {ready} blindings ready, an update takes {need}, "
                     f"{pool.making_s(task.key, need):.2f} s of idle time on {pool.cores} cores"

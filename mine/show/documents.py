@@ -130,7 +130,7 @@ class OfferFacts:
     reward_units: Amount
     key_bits: int
     needs: list[str]
-    feature_map: str
+    asks: str
     data: list[str]
     problem: str
     hint: str

@@ -186,7 +186,7 @@ def _asked(one: OfferFacts) -> Iterable[str]:
     if one.record:
         yield f"scientist {one.scientist}: {in_words(one.record)}"
     if one.needs:
-        yield f"needs {', '.join(one.needs)}; feature map {one.feature_map}; key of {one.key_bits} bits"
+        yield f"needs {', '.join(one.needs)}; {one.asks}; key of {one.key_bits} bits"
     yield from in_lines(one.cover) if one.cover else ()
     yield from price_lines(one.price, one.costs) if one.price else ()
     yield (

@@ -151,7 +151,7 @@ def _offer(offer: Offer, head: Head, unit: Unit, policy: Policy) -> OfferFacts:
         reward_units=terms.reward_units,
         key_bits=task.model.plan.key_bits if task else 0,
         needs=list(task.columns) if task else [],
-        feature_map=task.family.in_words(task.model.family) if task else "",
+        asks=task.family.in_words(task.model.family) if task else "",
         data=list(offer.fitting),
         problem=str(problem) if problem else "",
         hint=problem.hint if problem else "",
@@ -170,7 +170,7 @@ def joined(found: Sequence[tuple[Joined, Task]], policy: Policy) -> list[JoinedF
 
     rows = []
     for one, task in found:
-        need = task.plan.ciphertexts
+        need = task.blindings
         idle_s = round(making_s(task.key.bits, need), 3)
         cover = cover_facts(one.veil, policy.capsules.trusted)
         rows.append(JoinedFacts(hex32(one.bounty), one.dataset.name, one.dataset.rows, need, idle_s, cover))

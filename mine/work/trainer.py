@@ -43,6 +43,9 @@ from sonar.privacy.terms import Price
 from sonar.protocol import allowlist
 from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState
+from sonar.settling.updates import Form
+from sonar.veil.masks import Words
+from sonar.veil.words import to_words
 
 _REPORT = "the bounty is malformed: do not join it, and tell its scientist"
 LONG_S = 3.0
@@ -70,6 +73,16 @@ class Task:
     def seconds(self) -> float:
         """About how long an update takes on one core."""
         return self.family.seconds(self.model.family, self.plan)
+
+    @property
+    def form(self) -> Form:
+        """How answers lie in their blobs, in the round of `key`."""
+        return Form(self.plan, self.key, self.model.answers_are_words)
+
+    @property
+    def blindings(self) -> int:
+        """How many an update takes: one for each ciphertext, and words are none."""
+        return 0 if self.form.are_words else self.plan.ciphertexts
 
     @property
     def family(self) -> AnyFamily:
@@ -305,6 +318,15 @@ def make_update(task: Task, prepared: Prepared, asked: list[mpz], pool: Pool, da
     )
     blindings = pool.take(task.key, len(update))
     return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
+
+
+def make_words(task: Task, prepared: Prepared, asked: list[mpz], dataset: DataSet) -> Words:
+    """Return the answer to a question that everybody sees, uint64[plan.weights], in the clear.
+
+    Raises as `make_update`.
+    """
+    numbers = [int(number) for number in asked]
+    return to_words(task.family.values(task.plan, prepared, numbers, lambda: task.rows(dataset)))
 
 
 def fits(task: Task, dataset: DataSet) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from mine.consent import Policy
 from mine.work import trainer
 from mine.work.joining import privacy_of
-from mine.work.state import Book, Joined, Part, Turn
+from mine.work.state import Book, Joined, Part, Seeds, Turn
 from mine.work.trainer import Task
 from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
-from mine.work.veil import Veils, veiled
+from mine.work.veil import Veils, veiled, veiled_words
 from mine.work.workshop import Workshop
 from sonar.chain.contract.market import Market
-from sonar.manifests.update import UpdateManifest
+from sonar.manifests.update import UpdateManifest, Veil
 from sonar.ports import Store
 from sonar.protocol import seal as seals
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
@@ -24,6 +24,8 @@ from sonar.protocol.round import RoundEvent
 from sonar.telling.progress import Progress, Waiting
 
 if TYPE_CHECKING:
+    from gmpy2 import mpz
+
     from sonar.families.base import Prepared
 
 _SALT_BYTES = 32
@@ -84,10 +86,8 @@ class Updates:
             told = f"the update of round {bounty.round} to be made, about {task.seconds:.0f} s"
             self._progress.waiting(told)
         with self._progress.timed("train", bounty.round):
-            update, veil = trainer.make_update(task, mapped, asked, self._workshop.pool, joined.dataset), None
-            if seeds is not None:
-                update, veil = veiled(task.key, task.plan, update, seeds, bounty.model_digest, bounty.round)
-        links = self._workshop.drafts.put_blob(task.key.encode_blob(update))
+            blob, veil = self._answered(task, mapped, asked, seeds, turn)
+        links = self._workshop.drafts.put_blob(blob)
         manifest = UpdateManifest(
             chain_id=self._market.chain_id,
             contract=self._market.address,
@@ -95,9 +95,9 @@ class Updates:
             round=bounty.round,
             mine=self._me,
             model=Cid("dag-cbor", bounty.model_digest),
-            key=task.key.fingerprint,
+            key=task.form.fingerprint,
             rows=mapped.rows,
-            ciphertexts=len(update),
+            ciphertexts=task.form.numbers,
             blobs=links,
             veil=veil,
         ).encoded
@@ -113,6 +113,18 @@ class Updates:
             urgent_s=urgent_s(turn),
             reveal_s=turn.ends.reveal_s,
         )
+
+    def _answered(
+        self, task: Task, mapped: Prepared, asked: list[mpz], seeds: Seeds | None, turn: Turn
+    ) -> tuple[bytes, Veil | None]:
+        """The answer to a round's question, as a blob, and what its manifest says of its masks."""
+        dataset, question, number = turn.joined.dataset, turn.bounty.model_digest, turn.bounty.round
+        if task.form.are_words and seeds is not None:
+            return veiled_words(trainer.make_words(task, mapped, asked, dataset), seeds, question, number)
+        update, veil = trainer.make_update(task, mapped, asked, self._workshop.pool, dataset), None
+        if seeds is not None:
+            update, veil = veiled(task.key, task.plan, update, seeds, question, number)
+        return task.key.encode_blob(update), veil
 
     def tell_bits(self, turn: Turn) -> None:
         """Count what capsules may tell of the round's update, on the disk when this returns."""
@@ -148,7 +160,7 @@ class Updates:
 
         A shorter wait is not worth a pass: `Pool.take` makes what is missing.
         """
-        need = task.plan.ciphertexts
+        need = task.blindings
         missing = need - self._workshop.pool.count(task.key)
         seconds = self._workshop.pool.making_s(task.key, missing)
         if missing <= 0 or seconds <= _SHORT_WAIT_S:

@@ -35,6 +35,7 @@ from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
 from sonar.telling.text import short
 from sonar.veil import envelopes, masks
 from sonar.veil.streams import NONCE_BYTES, SEED_BYTES, Place, seed_hash
+from sonar.veil.words import write_words
 
 
 class Site(Protocol):
@@ -174,6 +175,17 @@ class Veils:
             for place, member in enumerate(cover.members)
         ]
         return Seeds(bounty, Veiled.of(cover), seeds, hashes, tuple(sealed))
+
+
+def veiled_words(words: masks.Words, seeds: Seeds, question: Digest, round_number: int) -> tuple[bytes, Veil]:
+    """Return an answer in words under masks of its own, as a blob, and what its manifest says of them.
+
+    `words` uint64[...]; `question` is the digest of the model that was answered.
+    """
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    masked = masks.veiled_words(words, seeds.seeds, Place(question, nonce, round_number))
+    veil = Veil(nonce=nonce, seeds=seeds.hashes, wraps=b"", envelopes=seeds.envelopes)
+    return write_words(masked), veil
 
 
 def veiled(

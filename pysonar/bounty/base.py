@@ -83,7 +83,12 @@ class AnyDesign(Protocol):
 
 
 class AnyBounty(Protocol):
-    """A bounty before it is posted, or as it was posted."""
+    """A bounty before it is posted, or as it was posted. `dev`: it is for a development network."""
+
+    @property
+    def dev(self) -> bool:
+        """See above."""
+        ...
 
     @property
     def settings(self) -> AnySettings:
@@ -128,6 +133,11 @@ class AnyBounty(Protocol):
     @property
     def optimiser(self) -> Any:
         """What chooses the next question, for the family's `step`; None where the design does."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns without those that are predicted."""
         ...
 
     @property

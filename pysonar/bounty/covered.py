@@ -20,15 +20,16 @@ CAPSULE = "a capsule"
 def readers(bounty: AnyBounty) -> list[str]:
     """Return who could read single answers, in lines."""
     asked, least = bounty.settings.capsules, bounty.offer.terms.min_mines
+    own = "sums" if family_of(bounty.design.spec).visible else "A and b"
     if asked is None:
         noise = ", with its noise" if family_of(bounty.design.spec).price(bounty.design.spec) else ""
         return [
-            "in plain words: you hold the key, so software other than this could open each mine's A and "
-            f"b{noise} ([capsules] ends this), and min_mines counts {least} addresses, not people"
+            "in plain words: you hold the key, so software other than this could open each mine's "
+            f"{own}{noise} ([capsules] ends this), and min_mines counts {least} addresses, not people"
         ]
     held = "all that the network lists" if asked.members is None else count(len(asked.members), "capsule")
     lines = [
-        f"in plain words: no software of yours can open a mine's A and b, unless {asked.threshold} capsules "
+        f"in plain words: no software of yours can open a mine's {own}, unless {asked.threshold} capsules "
         f"help it ({asked.threshold} of {held}); each tells at most {asked.bits} bits of an answer, "
         f"for tests and scores; and min_mines counts {least} addresses, not people",
         "each capsule: who answers when, and masks; never data, nor your key",

@@ -2,70 +2,44 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
-from typing import TYPE_CHECKING
-
-from pysonar.bounty.covered import gas, readers, waits
+from pysonar.bounty.base import AnyBounty
+from pysonar.bounty.covered import readers
 from pysonar.bounty.expected import figures, noise_told, warnings
 from pysonar.bounty.request import Bounty
+from pysonar.bounty.study import Study
+from pysonar.bounty.told import asking, offered
 from pysonar.given import require_type
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.protocol.ids import ETHER
-from sonar.protocol.phase import NOBODY
 from sonar.telling.amounts import format_amount
 from sonar.telling.figures import heading, in_words, plain
 from sonar.telling.text import span
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-    from sonar.protocol.phase import Terms
-
-
-MINES_ASK_BPS = 5_000
-"""The default of a mine's policy."""
-WIDTH = 80
-"""The width of the text: terminals and notebooks break longer lines in the middle of a word."""
-
-
-OPEN = (
-    "open to every mine, so one person can take several places: the same data under several addresses "
-    "count as one, but rows that were split or altered do not. For a real bounty name the mines that you "
-    "know, with `allow`"
-)
-
-
-def explain(bounty: Bounty, *, plan: bool = False) -> str:
+def explain(bounty: AnyBounty, *, plan: bool = False) -> str:
     """Return the text, in sections: the summary first and, with `plan`, the slot plan last.
 
     Raises what deriving the bounty's model raises.
     """
-    require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
-    sections = {
+    hint = "make one with Bounty.of, .example or .from_toml, or with Study.of or .from_toml"
+    require_type(bounty, Bounty | Study, "bounty", hint)
+    sections = asking.sections(bounty) if isinstance(bounty, Study) else _sections(bounty)
+    if plan:
+        sections["Slot plan"] = bounty.design.plan.explain().splitlines()
+    return "\n".join(line for title, told in sections.items() for line in (title, *offered.lines(told)))
+
+
+def _sections(bounty: AnyBounty) -> dict[str, list[str]]:
+    """Of a bounty that trains a model."""
+    assert isinstance(bounty, Bounty)
+    return {
         "In short": _short(bounty),
         f"Bounty {bounty.settings.name!r}": _what(bounty),
-        "Cost": _cost(bounty),
-        "Time": _time(bounty),
+        "Cost": offered.cost(bounty),
+        "Time": offered.time(bounty),
         **noise_told(bounty),
         "Who learns what": _learned(bounty),
         "A mine needs": _needs(bounty),
     }
-    if plan:
-        sections["Slot plan"] = bounty.design.plan.explain().splitlines()
-    return "\n".join(line for title, told in sections.items() for line in (title, *_lines(told)))
-
-
-def _lines(told: list[str]) -> Iterator[str]:
-    """Wrap text into lines. Names are never broken: a mine's columns must have exactly these names."""
-    for text in told:
-        yield from wrap(
-            text,
-            WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
 
 
 def _short(bounty: Bounty) -> list[str]:
@@ -73,9 +47,9 @@ def _short(bounty: Bounty) -> list[str]:
     terms = bounty.offer.terms
     windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     return [
-        f"you put {_amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
+        f"you put {offered.amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
         "back to you",
-        f"{_mines(terms)} mines train {bounty.design.spec.weights} weights; at most "
+        f"{offered.mines(terms)} mines train {bounty.design.spec.weights} weights; at most "
         f"{terms.rounds} rounds of at most {span(windows_s)} each",
         f"the model starts at {in_words(bounty.design.holdout.told(bounty.design.start_weights))}",
         f"the target is {figures(bounty, bounty.target_loss)}",
@@ -83,11 +57,6 @@ def _short(bounty: Bounty) -> list[str]:
         f"keep this program running: being away for {span(terms.settle_window_s)} when a round is to be "
         f"settled costs up to {format_amount(terms.overdue_at(terms.initial_loss), bounty.offer.unit)}",
     ]
-
-
-def _mines(terms: Terms) -> str:
-    least, most = terms.min_mines, terms.cohort_cap
-    return f"{most}" if least == most else f"{least} to {most}"
 
 
 def _what(bounty: Bounty) -> list[str]:
@@ -103,7 +72,7 @@ def _what(bounty: Bounty) -> list[str]:
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(allowed)} mines by name" if allowed else OPEN,
+        f"open to {len(allowed)} mines by name" if allowed else offered.OPEN,
     ]
 
 
@@ -139,10 +108,6 @@ def _goal(bounty: Bounty) -> str:
     return f"{goal} (hard to reach: the best weights of this map have about {reached} here)"
 
 
-def _amount(bounty: Bounty, units: int) -> str:
-    return format_amount(units, bounty.offer.unit)
-
-
 def _surrogate(bounty: Bounty) -> list[str]:
     """Say what decides the shares, if it differs from what decides the reward."""
     if bounty.design.holdout.metrics[bounty.metric].exact:
@@ -150,83 +115,6 @@ def _surrogate(bounty: Bounty) -> list[str]:
     return [
         f"the reward of a round goes by {heading(bounty.metric)}; it is shared by what each mine did for the "
         "quadratic loss that is trained, which is close to it"
-    ]
-
-
-def _cost(bounty: Bounty) -> list[str]:
-    terms = bounty.offer.terms
-    escrow, reward, fee, stake = (
-        _amount(bounty, amount)
-        for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
-    )
-    lines = [
-        f"escrow {escrow}: reward {reward}, and fees {fee} x {terms.cohort_cap} mines x "
-        f"{terms.rounds} rounds",
-        "that is the most that mines can be paid; what they do not earn comes back when the bounty closes",
-        f"gas comes on top: {gas(bounty)}",
-        f"each mine stakes {stake} per round, and gets it back when it reveals",
-    ]
-    if terms.asset != ETHER:
-        lines += [
-            f"all in the token {terms.asset}, which mines must have allowed; gas is in ether",
-            "whoever controls the token may be able to freeze or change balances, also those in escrow",
-        ]
-    return lines
-
-
-def _time(bounty: Bounty) -> list[str]:
-    terms = bounty.offer.terms
-    windows = (terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
-    commit, reveal, settle = map(span, windows)
-    return [
-        f"a round ends as soon as all {terms.cohort_cap} mines have revealed and you have settled",
-        f"at the latest after {commit} to commit, {reveal} to reveal and {settle} to settle; "
-        f"{span(terms.rounds * sum(windows))} for all {terms.rounds} rounds",
-        *_quiet(bounty),
-        *_away(bounty),
-        *_settler(bounty),
-        *waits(bounty),
-    ]
-
-
-def _away(bounty: Bounty) -> list[str]:
-    """The cost if nobody settles: how much, from when, and how to avoid it."""
-    terms = bounty.offer.terms
-    due = terms.overdue_at(terms.initial_loss)
-    first_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
-    lines = [
-        "keep this program running: if nobody settles a round within its settle window, "
-        f"{terms.overdue_bps / 100:g}% of the reward that is unpaid then goes to the mines that revealed, in "
-        "equal parts, besides their fees, and the bounty closes",
-        f"in the first round that is {_amount(bounty, due)}, {span(first_s)} after posting if no window "
-        f"ends early; you may be away for less than {span(terms.settle_window_s)}. A longer settle_window_s "
-        "costs nothing if you settle at once",
-    ]
-    if terms.overdue_bps < MINES_ASK_BPS:
-        asked = f"{MINES_ASK_BPS / 100:g}% by default (min_overdue_bps)"
-        lines.append(f"mines ask for {asked}: most will not join for less")
-    if bounty.settings.settle_window_s is None and not bounty.dev:
-        lines.append("on a development network, the settle window is minutes")
-    return lines
-
-
-def _settler(bounty: Bounty) -> list[str]:
-    settler = bounty.offer.terms.settler
-    if settler == NOBODY:
-        return []
-    return [
-        f"each settlement waits for the signature of {settler}; without it, the settle window is missed, and "
-        "the bounty ends as Overdue, with what is due then"
-    ]
-
-
-def _quiet(bounty: Bounty) -> list[str]:
-    terms = bounty.offer.terms
-    if not terms.quiet_s:
-        return []
-    return [
-        f"with {terms.min_mines} mines or more, it stops waiting for others {span(terms.quiet_s)} after "
-        "the last one committed"
     ]
 
 

@@ -39,7 +39,7 @@ from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
 from pysonar.statistics.base import Result, Seen, Statistic
 from sonar.data.schema import Schema
-from sonar.errors import DataError, EnvironmentFault
+from sonar.errors import EnvironmentFault, SonarError
 from sonar.families.registry import family_of
 from sonar.families.sums.course import ASKS, DONE, Course, Inquiry, Visited
 from sonar.families.sums.spec import SumsSpec
@@ -56,7 +56,14 @@ from sonar.telling.text import count
 
 _LARGEST = (1 << 63) - 1
 SPARE_ROUNDS = 2
-"""Rounds beyond those that the statistic takes, for rounds that fail: unused ones cost nothing."""
+"""So many rounds at least are beyond those that the statistic takes, for rounds in which nothing is opened:
+unused ones cost nothing.
+"""
+
+
+def is_study(path: Path | str) -> bool:
+    """Tell whether a bounty's file asks for a statistic. Raises ConfigError for one that cannot be read."""
+    return bool({"statistic", "columns"} & read(expanded(path, "bounty")).keys())
 
 
 class Unjudged:
@@ -68,6 +75,11 @@ class Unjudged:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that a mine must have: those that the statistic is about."""
         raise NotImplementedError
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The same: nothing is predicted."""
+        return self.columns
 
     @property
     def optimiser(self) -> None:
@@ -177,7 +189,7 @@ class Study(Unjudged, Offered):
             return None
         try:
             found = self.statistic.step(self.spec, seen)
-        except DataError:
+        except (SonarError, ArithmeticError, np.linalg.LinAlgError):
             return None
         if found is None or not np.isfinite(found).all():
             return None
@@ -199,7 +211,8 @@ class Study(Unjudged, Offered):
     @cached_property
     def rounds(self) -> int:
         """How many rounds the bounty has on the chain."""
-        return self.settings.rounds or min(self.statistic.rounds + SPARE_ROUNDS, 254)
+        most = self.statistic.rounds
+        return self.settings.rounds or min(most + max(SPARE_ROUNDS, most // 2), 254)
 
     @cached_property
     def offer(self) -> Offer:

@@ -140,7 +140,7 @@ class Campaign:
     def ridge(self) -> LinearModel:
         """Return the model with the ridge that is best on the holdout, made from the sums opened so far.
 
-        It asks nobody anything, costs nothing, and is in no manifest; where no ridge is better, it is `model`.
+        It asks nobody anything, costs nothing, and is in no manifest. If no ridge is better, it is `model`.
         Raises as `model`.
         """
         _ = self.model  # raises

@@ -170,6 +170,11 @@ class Settling:
                 f"the answers of round {n} add up to none that mines can have: nothing is learnt in it, and "
                 f"{len(verdict.accepted)} mines share its fees"
             )
+        elif not (outcome.sums or known) and len(verdict.accepted) >= state.terms.least:
+            self._means.progress.note(
+                f"the answers of round {n} are not opened: compared with earlier sums, theirs would single "
+                f"out fewer than {state.terms.least} mines; the {len(verdict.accepted)} share its fees"
+            )
         with timed(n, "encrypt"):
             last = n == self._means.bounty.terms.rounds
             if outcome.sums and not last and self._records.get(Publication, n) is None:

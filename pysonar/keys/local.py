@@ -25,12 +25,13 @@ from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
 from pysonar.keys.updates import MineUpdate
-from sonar.errors import UpdateOutOfRange
+from sonar.errors import LedgerConflict, UpdateOutOfRange
 from sonar.families.opened import Opened
 from sonar.manifests.model import CoverSpec, PaillierCover
 from sonar.paillier.cohort import aggregate_digest, grouped, weights_of
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.phase import LEAST_COHORT
+from sonar.settling.selection import Opened as Earlier
 
 
 class LocalHolder(BaseHolder):
@@ -78,8 +79,19 @@ class LocalHolder(BaseHolder):
         updates: Sequence[MineUpdate],
         reveals: Mapping[str, bytes] | None = None,
     ) -> Choice:
-        """See `KeyHolder`: all of them, if they are enough. Nothing has to be fixed."""
+        """See `KeyHolder`: all of them, if they are enough. Nothing has to be fixed.
+
+        Of a visible question, answers hold the same numbers from round to round: a largest set whose sum,
+        compared with earlier ones, singles out no fewer mines than a sum takes.
+        """
         twins = self.twins(job, round)
+        if job.family.visible:
+            names = {one.mine: one.name for one in updates}
+            chosen = self._selected(job, round, updates, self._sets(job, round), reveals or names)
+            left, updates = chosen.left, [one for one in updates if one.mine in chosen.weights]
+            key = self.public_of(job, round)
+            digest = aggregate_digest(key, job.plan, updates, twins) if updates else b""
+            return Choice(chosen.weights, left, digest)
         if len(grouped([one.mine for one in updates], twins)) < self.least(job):
             return Choice({}, {}, b"")
         digest = aggregate_digest(self.public_of(job, round), job.plan, updates, twins)
@@ -93,11 +105,29 @@ class LocalHolder(BaseHolder):
         self._check_count(job, round, updates)
         plan, twins, key = job.plan, self.twins(job, round), self._key_of(job, round)
         weights = weights_of(plan, updates, twins)
+        if job.family.visible:
+            self._check_set(job, round, weights)
         summed = {one.mine: Aggregated(one.name, weights[one.mine]) for one in updates}
         self._record_sum(job, round, weights_int, aggregate_digest(key.public, plan, updates, twins), summed)
         columns = zip(*(one.ciphertexts for one in updates), strict=True)
         sums = [key.public.weighted_sum(column, list(weights.values())) for column in columns]
         return plan.unpack(key.unsafe_decrypt(sums), weight=sum(weights.values()))
+
+    def _sets(self, job: Job, round: int) -> dict[int, dict[str, int]]:
+        """What the sums before a round were made of: by round the weights of the mines."""
+        found = {number: self._ledger.aggregated(job.bounty, number) for number in range(1, round)}
+        return {
+            number: {mine: one.weight for mine, one in sum_.items()} for number, sum_ in found.items() if sum_
+        }
+
+    def _check_set(self, job: Job, round: int, weights: Mapping[str, int]) -> None:
+        """Check what a sum and earlier ones tell together. Raises LedgerConflict."""
+        earlier = Earlier.of(self._sets(job, round).values())
+        if fault := earlier.fault(weights, self.least(job)):
+            raise LedgerConflict(
+                f"the sum of round {round} of bounty {job.bounty.hex()} is not opened: {fault}",
+                hint="it is opened once the mines of the earlier rounds answer again",
+            )
 
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         """See `KeyHolder`."""

@@ -62,6 +62,15 @@ class Predicted:
 
 
 @document
+class StudyResult:
+    """What a study has found: all numbers of its statistic, by the statistic's own names."""
+
+    name: str
+    statistic: str
+    result: dict[str, Any]
+
+
+@document
 class TokenBalance:
     """What the account has of a token; None where the token does not answer."""
 
@@ -146,6 +155,7 @@ ANSWERS: dict[str, Any] = {
     "rotate": KeyRotated,
     "explain": Explained,
     "status": ScientistStatus,
+    "result": StudyResult,
     "predict": Predicted,
     "rotate --account": AccountChanged,
 }

@@ -201,6 +201,9 @@ def _now_in_words(now: dict[str, Any]) -> str:
 
 def _print_rounds(summary: dict[str, Any], unit: Unit) -> None:
     start, lines = summary["initial"], summary["rounds"]
+    if not summary["metric"]:
+        _print_study_rounds(lines, unit)
+        return
     name, paid = in_column([line["paid_units"] for line in lines], unit)
     rows = [["start", *cells(start, start), "", ""]]
     for line, amount in zip(lines, paid, strict=True):
@@ -210,6 +213,27 @@ def _print_rounds(summary: dict[str, Any], unit: Unit) -> None:
         rows.append([str(line["round"]), *shown, f"{len(line['accepted'])} of {len(line['cohort'])}", amount])
     headings = ["round", *map(heading, start), "accepted", f"paid\n{name}"]
     print_table(headings, rows, right=headings, spare=[*headings[3:-2], "accepted"])
+    _print_left_out(lines)
+
+
+def _print_study_rounds(lines: list[dict[str, Any]], unit: Unit) -> None:
+    """What each round of a study has brought."""
+    name, paid = in_column([line["paid_units"] for line in lines], unit)
+    rows = [
+        [
+            str(line["round"]),
+            line["told"] or (line["ended"] if line["loss"] is None else "nothing was opened"),
+            f"{len(line['accepted'])} of {len(line['cohort'])}",
+            amount,
+        ]
+        for line, amount in zip(lines, paid, strict=True)
+    ]
+    headings = ["round", "brought", "accepted", f"paid\n{name}"]
+    print_table(headings, rows, right=[headings[0], *headings[2:]], spare=["accepted"])
+    _print_left_out(lines)
+
+
+def _print_left_out(lines: list[dict[str, Any]]) -> None:
     left_out = [
         (f"round {line['round']}", f"left out {short(mine)}: {why}")
         for line in lines

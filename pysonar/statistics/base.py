@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sonar.data.schema import Column
+from sonar.errors import ConfigError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.totals import Totals
+from sonar.protocol.wording import first_fault
 
 Vector = NDArray[np.float64]
 
@@ -73,3 +75,15 @@ class Statistic(BaseModel):
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> Result:
         """Return what was found. Raises DataError for sums that allow no answer, as of collinear columns."""
         raise NotImplementedError
+
+
+Kind = TypeVar("Kind", bound=Statistic)
+
+
+def statistic_of(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
+    """Return the statistic with these fields. Raises ConfigError naming the field."""
+    try:
+        return kind.model_validate(dict(fields))
+    except ValidationError as error:
+        field, problem = first_fault(error, "statistic", show=True, given=dict(fields))
+        raise ConfigError(f"statistic.{field}", problem) from None

@@ -5,10 +5,26 @@ nowhere else.
 from __future__ import annotations
 
 from pysonar.statistics.base import Statistic
+from pysonar.statistics.classes.bayes import NaiveBayes
+from pysonar.statistics.classes.discriminant import Lda, Qda
+from pysonar.statistics.linear.correlation import Correlation
 from pysonar.statistics.linear.ols import Ols
+from pysonar.statistics.linear.pca import Pca
+from pysonar.statistics.linear.penalised import ElasticNet, Ridge
 from pysonar.statistics.single.describe import Describe
+from pysonar.statistics.single.histograms import AskHistogram
+from pysonar.statistics.single.quantiles import Quantiles
 
 STATISTICS: dict[str, type[Statistic]] = {
+    "correlation": Correlation,
     "describe": Describe,
+    "elastic-net": ElasticNet,
+    "histogram": AskHistogram,
+    "lda": Lda,
+    "naive-bayes": NaiveBayes,
     "ols": Ols,
+    "pca": Pca,
+    "qda": Qda,
+    "quantiles": Quantiles,
+    "ridge": Ridge,
 }

@@ -119,17 +119,17 @@ class Rows:
         return self.values[:, self._place[name]]
 
     def number(self, name: str) -> NDArray[np.float64]:
-        """Return a column of numbers, clipped to its bounds, in its unit; NaN where a cell is missing."""
-        column = self._columns[name]
-        assert isinstance(column, NumberColumn)
-        return np.clip(self.raw(name), column.low, column.high)
+        """Return a column of numbers, clipped to its bounds, in its unit; NaN where a cell is missing.
+
+        It is made once, and read-only.
+        """
+        return self.kept(("number", name), lambda: self._clipped(name))
 
     def standard(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers as (x - centre) / scale, within ±1; NaN where a cell is missing."""
         column = self._columns[name]
         assert isinstance(column, NumberColumn)
-        found = self.number(name)
-        found -= column.centre
+        found = self.number(name) - column.centre
         found /= column.scale
         return found
 
@@ -161,6 +161,13 @@ class Rows:
         found = object.__new__(Rows)
         found._place, found._columns, found._missing = self._place, self._columns, self._missing
         found.values, found._kept = self.values[keep], {}
+        return found
+
+    def _clipped(self, name: str) -> NDArray[np.float64]:
+        column = self._columns[name]
+        assert isinstance(column, NumberColumn)
+        found: NDArray[np.float64] = np.clip(self.raw(name), column.low, column.high)
+        found.flags.writeable = False
         return found
 
     def _check(self, column: NumberColumn | CategoryColumn) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Tag
 
 from sonar.families.base import Family
 from sonar.families.quadratic.family import Quadratic
@@ -15,7 +15,16 @@ from sonar.families.sums.spec import SumsSpec
 
 AnyFamily = Family[Any, Any, Any, Any, Any, Any, Any, Any]
 
-FamilySpec = Annotated[QuadraticSpec | SumsSpec, Field(discriminator="kind")]
+
+def _kind(given: object) -> str | None:
+    """The kind of a spec, or of its fields: without one, as before there were several, quadratic."""
+    kind = given.get("kind", "quadratic") if isinstance(given, Mapping) else getattr(given, "kind", None)
+    return kind if isinstance(kind, str) else None
+
+
+FamilySpec = Annotated[
+    Annotated[QuadraticSpec, Tag("quadratic")] | Annotated[SumsSpec, Tag("sums")], Discriminator(_kind)
+]
 """A family's part of a model's manifest."""
 
 _FAMILIES: dict[str, AnyFamily] = {"quadratic": Quadratic(), "sums": Sums()}

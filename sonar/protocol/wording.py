@@ -45,12 +45,13 @@ def first_fault(
     # than that the right one is missing.
     kinds = [each for each in faults if each["loc"] == ("kind",) and each["type"] == "literal_error"]
     first = next((each for each in (*kinds, *faults) if each in kinds or each["type"] in _UNKNOWN), faults[0])
-    parts = first["loc"] if given is None else _as_written(first["loc"], given)
-    path = ".".join(str(part)[:64] for part in parts) or name
     kind = first["type"]
+    is_missing = kind in ("missing", "missing_argument")
+    parts = first["loc"] if given is None else _as_written(first["loc"], given, is_missing=is_missing)
+    path = ".".join(str(part)[:64] for part in parts) or name
     if kind in _UNKNOWN:
         return printable(path), printable(f"unknown field in {name}")
-    if kind in ("missing", "missing_argument"):
+    if is_missing:
         return printable(path), printable(f"missing in {name}")
     told = _SAID.get(kind)
     problem = told(first.get("ctx", {})) if told else first["msg"].removeprefix("Value error, ")
@@ -58,15 +59,15 @@ def first_fault(
     return printable(path), printable(f"{problem[:MAX_SHOWN]} (got {shown})")
 
 
-def _as_written(loc: tuple[int | str, ...], given: Any) -> list[int | str]:
+def _as_written(loc: tuple[int | str, ...], given: Any, *, is_missing: bool) -> list[int | str]:
     """Return a path without the kinds of unions, which the library puts between the fields."""
     parts: list[int | str] = []
     for place, part in enumerate(loc):
         if _has(given, part):
             parts.append(part)
             given = given[part]
-        elif place == len(loc) - 1 and isinstance(given, Mapping):
-            parts.append(part)  # a field that is missing
+        elif is_missing and place == len(loc) - 1 and isinstance(given, Mapping):
+            parts.append(part)
     return parts
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from gmpy2 import gcd
 
 from sonar.errors import BlobNotFound, CiphertextError, RemoteError, StoreUnavailable
+from sonar.families import question
+from sonar.families.registry import family_of
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
@@ -125,18 +127,21 @@ class Course:
                 findings.same(SEALS, name, commit.seal, seal(place.chain_id, place.contract, *parts))
 
     def _check_weights(self, findings: Findings) -> None:
-        """Check that the store has the round's encrypted weights, once for each model."""
+        """Check that the store has what the round asks about, once for each model."""
         if self._weights_of == self._digest or self._current is None or self.key is None:
             return
         self._weights_of, model, key = self._digest, self._current, self.key
-        count = model.plan.weights
+        family, spec = family_of(model.family), model.family
+        name = "question" if family.visible else "weights"
         try:
-            key.decode_blob(joined(model.blobs, count * key.ciphertext_bytes, self.get), count)
+            blob = joined(model.blobs, question.bytes_of(family, spec, key), self.get)
+            question.read_question(family, spec, key, blob)
             findings.holds(MODEL)
         except (BlobNotFound, StoreUnavailable) as fault:
-            findings.unknown(MODEL, "weights", str(fault))
+            findings.unknown(MODEL, name, str(fault))
         except (RemoteError, CiphertextError) as fault:
-            findings.false(MODEL, "weights", f"{count} ciphertexts", fault)
+            what = "numbers" if family.visible else "ciphertexts"
+            findings.false(MODEL, name, f"{family.numbers(spec)} {what}", fault)
 
     def _judged(self, findings: Findings, record: RoundRecord) -> Iterator[tuple[Address, Judged]]:
         """Every revealed update, in the order of the commits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from pysonar.keys.key import Secret
-from sonar.errors import ConsentError, DataError
+from sonar.errors import CiphertextError, ConsentError, DataError, ManifestError
+from sonar.families import question
 from sonar.families.base import Family
 from sonar.families.opened import Opened, Rounds
 from sonar.families.quadratic.design import Design
@@ -21,9 +24,14 @@ from sonar.families.quadratic.family import Quadratic
 from sonar.families.quadratic.inspection import inspect
 from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.registry import AnyFamily, family_of
+from sonar.families.registry import WHY, AnyFamily, family_of
+from sonar.families.sums.course import Inquiry
+from sonar.families.sums.family import Sums
+from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.totals import plan_of
 from sonar.paillier.slots import SlotPlan
 from tests.family_kit import design_like
+from tests.sums_kit import number, spec_of
 
 Matrix = NDArray[np.float64]
 
@@ -50,14 +58,15 @@ class Job:
 
 
 def opened(job: Job, prepared: Any, weights: tuple[int, ...]) -> list[int]:
-    """What a mine answers to encrypted weights, as the key opens it."""
-    key = secret().public
-    sent = job.family.answer(key, job.design.plan, prepared, secret().encrypt(list(weights)))
+    """What a mine answers to a question of these numbers, as the key opens it."""
+    key, family = secret().public, job.family
+    asked = [mpz(w) for w in weights] if family.visible else secret().encrypt(list(weights))
+    sent = family.answer(key, job.design.plan, prepared, asked)
     return [int(value) for value in job.design.plan.unpack(secret().decrypt(sent), weight=1)]
 
 
-class FamilyContract:
-    """What mines and scientists rely on, whatever is computed."""
+class MineContract:
+    """What mines rely on, whatever is computed."""
 
     @pytest.fixture
     def job(self) -> Job:
@@ -104,27 +113,90 @@ class FamilyContract:
         table = job.tables[0].copy()
         table[:, 0] = table[0, 0]
         table[5, 0] += 1.0
-        with pytest.raises(ConsentError, match="only 1 row differs"):
+        with pytest.raises(ConsentError, match=r"differs? from the value of all others"):
             job.family.prepare(job.design.spec, job.design.plan, [table])
 
-    def test_an_answer_keeps_to_the_plan_and_depends_on_the_weights(self, job: Job) -> None:
+    def test_an_answer_keeps_to_the_plan_and_is_what_the_values_say(self, job: Job) -> None:
         one, start = job.prepared()[0], job.family.start(job.design).current.weights_int
         first = opened(job, one, start)
         assert len(first) == job.design.plan.weights
-        assert first == opened(job, one, start)
-        assert first != opened(job, one, tuple(w + 1 for w in start))
+        assert first == opened(job, one, start) == job.family.values(job.design.plan, one, start)
+
+    def test_what_is_prepared_is_restored_and_nothing_else(self, job: Job) -> None:
+        one, spec, plan = job.prepared()[0], job.design.spec, job.design.plan
+        again = job.family.restored(spec, plan, one.to_bytes())
+        assert (again.digest(), again.rows) == (one.digest(), one.rows)
+        for junk in (b"", b"1", one.to_bytes() + b"\0"):
+            with pytest.raises(DataError):
+                job.family.restored(spec, plan, junk)
+
+    def test_a_question_is_read_as_it_was_written(self, job: Job) -> None:
+        family, spec, key = job.family, job.design.spec, secret().public
+        start = family.start(job.design).current.weights_int
+        assert len(start) == family.numbers(spec)
+        if family.visible:
+            blob = question.write_visible(start)
+        else:
+            blob = key.encode_blob(secret().encrypt(list(start)))
+        assert len(blob) == question.bytes_of(family, spec, key)
+        read = question.read_question(family, spec, key, blob)
+        found = read if family.visible else [key.signed(m) for m in secret().decrypt(read)]
+        assert tuple(int(x) for x in found) == tuple(start)
+        for bad in (b"", blob[:-1], blob + b"\0"):
+            with pytest.raises((CiphertextError, ManifestError)):
+                question.read_question(family, spec, key, bad)
+
+    def test_tables_that_are_the_same_are_told_and_others_are_not(self, job: Job) -> None:
+        family, design, one = job.family, job.design, job.prepared()
+        rules = family.tests(design.spec, design.plan, 2, secrets.randbits)
+        start = family.start(design).current.weights_int
+        sent = {
+            name: tuple(opened(job, each, start))
+            for name, each in zip("abc", [one[0], one[1], one[0]], strict=True)
+        }
+        rows = dict(zip("abc", (one[0].rows, one[1].rows, one[0].rows), strict=True))
+        now = Opened(tuple(start), sent, rows)
+        assert family.same(rules, now, rows) == {"a": "a", "c": "a"}
+        assert family.inspect(rules, Rounds([]), now, lambda _: True) == dict.fromkeys("abc")
+
+    def test_every_test_says_why(self, job: Job) -> None:
+        assert job.family.round_only <= job.family.why.keys()
+        assert WHY.items() >= job.family.why.items()
+
+    def test_a_point_is_made_again_from_a_journal(self, job: Job) -> None:
+        family, design = job.family, job.design
+        course, one = family.start(design), job.prepared()
+        answers = [opened(job, each, course.current.weights_int) for each in one]
+        sums = [sum(column) for column in zip(*answers, strict=True)]
+        assert not course.begun
+        seen = family.seen(design, course, 1, sums, len(one), [str(i) for i in range(len(one))])
+        point = family.step(design, job.optimiser, seen)
+        listed = json.loads(json.dumps(point.listed()))
+        again = family.replayed(list(point.weights_int), listed, point.loss)
+        assert seen.begun
+        assert (again.weights_int, again.loss) == (point.weights_int, point.loss)
+        assert seen.moved(again).current.weights_int == point.weights_int
+        assert json.loads(json.dumps(again.listed())) == listed
+
+
+class FamilyContract(MineContract):
+    """What scientists rely on where held-out rows judge a model."""
+
+    def test_an_answer_depends_on_the_weights(self, job: Job) -> None:
+        one, start = job.prepared()[0], job.family.start(job.design).current.weights_int
+        assert opened(job, one, start) != opened(job, one, tuple(w + 1 for w in start))
 
     def test_a_campaign_gets_better_and_its_scores_add_up_to_what_was_gained(self, job: Job) -> None:
         family, design = job.family, job.design
         prepared = job.prepared()
         course = family.start(design)
-        for number in (1, 2, 3):
+        for turn in (1, 2, 3):
             answers = [opened(job, one, course.current.weights_int) for one in prepared]
             rows = [one.rows for one in prepared]
             sums = [sum(n * v for n, v in zip(rows, col, strict=True)) for col in zip(*answers, strict=True)]
-            course = course.seen(number, sums, sum(rows), [str(i) for i in range(len(rows))], design.plan)
+            course = course.seen(turn, sums, sum(rows), [str(i) for i in range(len(rows))], design.plan)
             point = family.step(design, job.optimiser, course)
-            if number == 1:
+            if turn == 1:
                 (vector,) = family.score_vectors(design, job.optimiser, course, point).values()
                 scale = 1 << design.plan.scale_bits
                 scores = [n * float(vector @ np.array(u)) / scale for n, u in zip(rows, answers, strict=True)]
@@ -231,6 +303,23 @@ class TestQuadratic(FamilyContract):
         assert port.columns(quadratic_job(1).design.spec) == ("a", "b", "c", "y0")
 
 
+class TestSums(MineContract):
+    @pytest.fixture
+    def job(self) -> Job:
+        return sums_job(0)
+
+    def test_it_fits_the_port(self) -> None:
+        port: Family[SumsSpec, Any, Any, Any, Inquiry, Any, Any, Any] = Sums()
+        assert port.columns(sums_job(0).design.spec) == ("x", "y")
+        assert not port.scored
+
+
+class TestSumsWithParameters(MineContract):
+    @pytest.fixture
+    def job(self) -> Job:
+        return sums_job(2)
+
+
 class TestQuadraticOfSeveralTargets(FamilyContract):
     @pytest.fixture
     def job(self) -> Job:
@@ -249,6 +338,17 @@ def noisy_job(outputs: int) -> Job:
     spec = QuadraticSpec.parse(job.design.spec.model_dump() | {"noise": noise})
     design = replace(job.design, spec=spec, holdout=replace(job.design.holdout, spec=spec))
     return replace(job, design=design)
+
+
+def sums_job(parameters: int) -> Job:
+    columns = (number("x", -4, 4), number("y", 0, 10))
+    terms = ({"kind": "moments", "columns": ("x", "y")}, {"kind": "outside", "columns": ("x", "y")})
+    spec = spec_of(columns, *terms, parameters=parameters)
+    rng = np.random.default_rng(0)
+    tables = [np.column_stack([rng.normal(size=50), rng.uniform(0, 10, 50)]) for _ in range(3)]
+    plan = plan_of(spec, secret().public.bits, 3)
+    start = tuple(range(parameters))
+    return Job(Inquiry(spec, plan, start, lambda visited: start if len(visited) < 2 else None), None, tables)
 
 
 def quadratic_job(outputs: int) -> Job:

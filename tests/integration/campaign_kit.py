@@ -152,18 +152,23 @@ class HonestMine:
         cover = model.cover
         if not isinstance(cover, VeilCover):
             return made, None
-        self.seeds = self.seeds or new_seeds(cover)
-        nonce, hashes = secrets.token_bytes(32), tuple(map(seed_hash, self.seeds))
-        place = Place(model.digest(), nonce, n)
+        sealed = self.envelopes(bounty, cover)
+        place = Place(model.digest(), secrets.token_bytes(32), n)
         masked, wraps = veiled(key, model.slot_plan, made, self.seeds, place)
+        hashes = tuple(map(seed_hash, self.seeds))
+        return masked, Veil(nonce=place.nonce, seeds=hashes, wraps=wraps, envelopes=sealed)
+
+    def envelopes(self, bounty: BountyId, cover: VeilCover) -> tuple[bytes, ...]:
+        """The mine's seeds, one set for a bounty, sealed for each member."""
+        self.seeds = self.seeds or new_seeds(cover)
+        hashes = tuple(map(seed_hash, self.seeds))
         site = self.market.chain_id, self.market.address, bounty, self.address
         sealed = tuple(
             seal(member.hpke, [self.seeds[c] for c in cover.classes.held_by(at)],
                  context(*site, member.epoch, hashes))
             for at, member in enumerate(cover.members)
         )  # fmt: skip
-        sealed = tuple(data[:-1] + bytes([data[-1] ^ (at in self.spoilt)]) for at, data in enumerate(sealed))
-        return masked, Veil(nonce=nonce, seeds=hashes, wraps=wraps, envelopes=sealed)
+        return tuple(data[:-1] + bytes([data[-1] ^ (at in self.spoilt)]) for at, data in enumerate(sealed))
 
     def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:
         if family_of(model.family).price(model.family) is not None:

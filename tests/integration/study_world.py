@@ -39,11 +39,12 @@ class StudyMine(HonestMine):
     """Answers with sums over its table; `change` alters what it sends."""
 
     change: Callable[[list[int]], list[int]] = staticmethod(lambda values: values)
-    lies_of_rows = 0
+    rows_of: int | None = None
+    junk = False
 
     @property
     def table(self) -> Matrix:
-        return table(self.index)
+        return table(self.index if self.rows_of is None else self.rows_of)
 
     def train(self, bounty: BountyId, n: int, model_digest: Digest) -> tuple[Digest, bytes, list[bytes]]:
         store = self.world.store
@@ -56,7 +57,8 @@ class StudyMine(HonestMine):
         values = self.change(family.values(plan, own, asked, lambda: [self.table]))
         made = [(1 + number * key.n) % key.n2 for number in plan.pack(values)]
         update = [key.rerandomise(c, key.blinding(secrets.randbelow)) for c in made]
-        return self.sealed(bounty, n, model, key, own.rows + self.lies_of_rows, key.encode_blob(update))
+        blob = bytes(len(update) * key.ciphertext_bytes) if self.junk else key.encode_blob(update)
+        return self.sealed(bounty, n, model, key, own.rows, blob)
 
 
 @dataclass

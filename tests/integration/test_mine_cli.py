@@ -337,7 +337,7 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     assert offer["data"] == ["fits"]
     assert offer["needs"] == ["a", "b", "y"]
     assert (offer["status"], offer["stake_units"]) == ("commit", 10**16)
-    assert offer["feature_map"] == "cut off at ±8: 3 weights"
+    assert offer["asks"] == "feature map cut off at ±8: 3 weights"
     shown = cli.text("bounties")[1]
     assert "tiny" in shown
     assert "does not settle within" in shown

@@ -1,80 +1,111 @@
-"""A data set is read once per bounty: at joining. What it came to is kept, and held against its digest."""
+"""A mine's work on a question of sums: from a file as people write it to an answer that the key opens."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gmpy2 import mpz
 
+from mine.consent import Policy
+from mine.data import dataset as data
 from mine.data.dataset import DataSet
 from mine.work import trainer
-from sonar.protocol.round import RoundState
-from tests.integration.mine_kit import World, run, terms
+from mine.work.pool import Pool
+from mine.work.trainer import Task
+from sonar.errors import ConsentError, DataError, RemoteError
+from sonar.families.question import write_visible
+from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.totals import from_integers, plan_of
+from sonar.manifests.model import PlanSpec
+from sonar.protocol.ids import ETHER, BountyId, Digest
+from sonar.protocol.phase import BountyState
+from sonar.store.memory import MemoryStore
+from sonar.store.mend import put_blob
+from tests.integration.mine_kit import TERMS, TinyModels, scientist_key
+from tests.sums_kit import category, number, spec_of
+from tests.veil_kit import HERE
+
+POLICY = Policy(insecure_keys=True)
+STATE = BountyState(
+    BountyId(b"b" * 32), ETHER, 0, 1, 0, 0, False, TERMS, 0, TERMS.initial_loss, Digest(b"m" * 32)
+)
+COLUMNS = (number("age", 0, 100), category("sex", ("f", "m")), number("bmi", 10, 60, missing=True))
+SPEC = spec_of(
+    COLUMNS,
+    {"kind": "moments", "columns": ("age", "sex")},
+    {"kind": "outside", "columns": ("age", "bmi")},
+)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, mines=2)
+def task_of(spec: SumsSpec, blob: bytes | None = None) -> Task:
+    models = TinyModels(MemoryStore())
+    plan = PlanSpec(**plan_of(spec, 1024, TERMS.cohort_cap).to_dict())
+    asked = put_blob(models.store, write_visible([0] * spec.parameters) if blob is None else blob)
+    models.store.put(models.key_manifest.to_bytes(), "dag-cbor")
+    model = models.manifest(family=spec, plan=plan, blobs=asked)
+    digest = models.store.put(model.to_bytes(), "dag-cbor").digest
+    key_digest = models.key_manifest.digest()
+    task = trainer.read_task(HERE, models.store, STATE, digest, key_digest, POLICY)
+    trainer.read_question(models.store, task, task.model)
+    return task
 
 
-@pytest.fixture
-def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the data sets that were read, once for each reading."""
-    made = trainer.prepare
-    read: list[str] = []
-
-    def count(task: trainer.Task, dataset: DataSet) -> object:
-        read.append(dataset.name)
-        return made(task, dataset)
-
-    monkeypatch.setattr(trainer, "prepare", count)
-    return read
+def people(path: Path, rows: int = 40, *, women: int = 20) -> DataSet:
+    lines = ["name,sex,bmi,age"]
+    for i in range(rows):
+        lines.append(f"P{i},{'f' if i < women else ' m'},{'NA' if i % 4 == 0 else 20 + i % 7},{30 + i}")
+    (path / "people.csv").write_text("\n".join(lines))
+    return data.register_csv(path / "people.csv")
 
 
-def test_the_data_are_read_once_whatever_the_rounds_and_restarts(world: World, readings: list[str]) -> None:
-    world.scientist.post(terms(cohort_cap=2, rounds=3))
-    for _ in range(2):
-        run([world.node(0), world.node(1)])  # new processes
-        world.scientist.settle()
-    run([world.node(0), world.node(1)])
-    assert world.part(0, 3).state is RoundState.REVEALED
-    assert len(readings) == 2  # each mine's
+@pytest.mark.parametrize("parameters", [0, 3])
+def test_text_and_missing_cells_become_sums_that_the_key_opens(tmp_path: Path, parameters: int) -> None:
+    spec = SPEC.model_copy(update={"parameters": parameters})
+    task, dataset = task_of(spec), people(tmp_path)
+    trainer.fits(task, dataset)
+    prepared = trainer.prepare(task, dataset)
+    asked = [mpz(0)] * parameters
+    update = trainer.make_update(task, prepared, asked, Pool(tmp_path / "pool.sqlite"), dataset)
+    opened = task.plan.unpack(scientist_key().unsafe_decrypt(update), weight=1)
+    found = from_integers(spec, task.plan, opened)
+    ages = np.arange(30, 70)
+    triangle = found["t0"].sum(axis=0).ravel()
+    assert found.rows == triangle[0] == 40
+    assert triangle[1] == pytest.approx((ages / 50 - 1).sum(), abs=1e-6)
+    assert triangle[2] == 20  # men
+    assert triangle[4] == pytest.approx((ages[20:] / 50 - 1).sum(), abs=1e-6)
+    assert found["t1"].tolist() == [[0, 0, 0], [10, 0, 0]]
 
 
-@pytest.mark.parametrize("junk", [None, b"", b"3,1,2"])
-def test_sums_that_are_lost_or_damaged_are_made_again(
-    world: World, readings: list[str], junk: bytes | None
-) -> None:
-    world.scientist.post(terms(cohort_cap=2))
-    run([world.node(0), world.node(1)])
-    (kept,) = world.home(0).glob("sums/*")
-    content = kept.read_bytes()
-    kept.unlink() if junk is None else kept.write_bytes(junk)
-    world.scientist.settle()
-    run([world.node(0), world.node(1)])
-    assert world.part(0, 2).state is RoundState.REVEALED
-    assert len(readings) == 3
-    assert kept.read_bytes() == content
+def test_a_group_of_four_is_refused_at_joining(tmp_path: Path) -> None:
+    with pytest.raises(ConsentError, match="column 'sex' has a category with 1 to 4 rows"):
+        trainer.prepare(task_of(SPEC), people(tmp_path, women=4))
 
 
-def test_other_data_are_noticed_though_the_sums_are_kept(world: World) -> None:
-    world.scientist.post(terms(cohort_cap=2))
-    run([world.node(0), world.node(1)])
-    world.scientist.settle()
-    with (world.home(0) / "data.csv").open("a") as file:
-        file.write("1,1,new,2\n")
-    run([world.node(0)])
-    assert world.part(0, 2).state is RoundState.IDLE
-    assert "has changed since it was registered" in world.book(0).refusals()[0].error
+def test_too_few_rows_are_refused_before_any_is_read(tmp_path: Path) -> None:
+    dataset = people(tmp_path, 9)
+    (tmp_path / "people.csv").unlink()
+    with pytest.raises(ConsentError, match="the data set has 9"):
+        trainer.fits(task_of(SPEC), dataset)
 
 
-def test_an_update_whose_bytes_are_lost_is_revealed_all_the_same(world: World) -> None:
-    """It may earn nothing, and its stake comes back."""
-    world.scientist.post(terms(cohort_cap=2))
-    run([world.node(0), world.node(1)], passes=1)
-    for draft in world.home(0).glob("drafts/*"):
-        draft.unlink()
-    node = world.node(0)
-    while world.part(0, 1).state is not RoundState.REVEALED:
-        node.tick()
-        world.advance(5)
-    told = [(problem.error, problem.hint) for problem in world.problems()]
-    assert any("of an update is lost" in error and "to save the stake" in hint for error, hint in told)
+def test_a_column_left_out_by_name_is_named(tmp_path: Path) -> None:
+    people(tmp_path)
+    dataset = data.register_csv(tmp_path / "people.csv", without=["sex"])
+    with pytest.raises(DataError, match=r"has no column 'sex'.*you left it out"):
+        trainer.fits(task_of(SPEC), dataset)
+
+
+def test_a_category_that_the_bounty_does_not_know_is_told_with_its_line(tmp_path: Path) -> None:
+    dataset = people(tmp_path)
+    spec = spec_of((COLUMNS[0], category("sex", ("f", "w"))), {"kind": "moments", "columns": ("age", "sex")})
+    with pytest.raises(DataError, match=r"line 22: column 'sex': 'm' is none of the bounty's categories"):
+        trainer.prepare(task_of(spec), dataset)
+
+
+@pytest.mark.parametrize("blob", [bytes(7), bytes(16), b"\1" + bytes(7)])
+def test_a_question_that_is_none_is_refused(blob: bytes) -> None:
+    with pytest.raises(RemoteError):
+        task_of(SPEC, blob)

@@ -100,6 +100,18 @@ def changed_value(rng: Rng, value: Any) -> Any:
                 return {**value, "more": rng.choice(JUNK)}
             case _:
                 return {**value, name: changed_value(rng, value[name])}
+    if isinstance(value, list | tuple) and value and rng.random() < 0.9:
+        at = rng.randrange(len(value))
+        before, after = list(value[:at]), list(value[at + 1 :])
+        match rng.randrange(8):
+            case 0:
+                return [*before, *after]
+            case 1:
+                return [*before, value[at], value[at], *after]
+            case 2:
+                return [*before, rng.choice(JUNK), *after]
+            case _:
+                return [*before, changed_value(rng, value[at]), *after]
     if isinstance(value, bool | None):
         return rng.choice(JUNK)
     if isinstance(value, int) and rng.random() < 0.5:

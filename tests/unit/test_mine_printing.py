@@ -168,7 +168,7 @@ def test_offers_say_what_they_ask_for(columns: int, capsys: pytest.CaptureFixtur
             "reward_units": 10**18,
             "key_bits": 2048,
             "needs": [f"column{i}" for i in range(20)],
-            "feature_map": "standardised",
+            "asks": "feature map standardised",
             "data": ["p"],
             "problem": "",
             "hint": "",

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 import pysonar
 from mine.consent import Policy
-from pysonar.bounty.explain import MINES_ASK_BPS, explain
+from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.start import look_up
+from pysonar.bounty.told.offered import MINES_ASK_BPS
 from pysonar.campaign.opening import job_of, prepare
 from pysonar.campaign.records import Posting
 from pysonar.cli import main
@@ -285,7 +286,7 @@ def test_what_is_no_bounty_file_or_path_is_told(tmp_path: Path) -> None:
         LinearModel.from_bytes(b"{}", "model.json")
     write_network(tmp_path)
     with pysonar.connect(tmp_path / "h", tmp_path / "network.toml", password="secret") as session:
-        with pytest.raises(ConfigError, match="bounty: must be of type Bounty or str"):
+        with pytest.raises(ConfigError, match="bounty: must be of type Bounty or Study or str"):
             session.campaign(wrong)
         with pytest.raises(ConfigError, match="bounty: must be of type Bounty"):
             session.key(wrong)

@@ -378,7 +378,7 @@ def test_in_a_notebook(scientist: Scientist, capsys: pytest.CaptureFixture[str])
         ]
         # A session holds the home's lock; the command asks beside it.
         assert run(scientist, capsys, "rotate")["again"] is True
-        with pytest.raises(ConfigError, match="bounty: must be of type Bounty or str"):
+        with pytest.raises(ConfigError, match="bounty: must be of type Bounty or Study or str"):
             session.rotate(3)  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match="key: must be of type Path or str"):
             session.rotate("diabetes", key=3)  # type: ignore[arg-type]

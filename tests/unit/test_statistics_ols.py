@@ -160,7 +160,7 @@ def test_what_cannot_be_fitted_is_refused_by_name() -> None:
     values = table()
     with pytest.raises(
         DataError,
-        match=r"rows: 3 rows have all of the columns; 4 coefficients and their errors need at least 5",
+        match=r"rows: 3 rows with all of the columns; 4 coefficients and their errors need at least 5",
     ):
         fitted(values[5:8], 1)
     with pytest.raises(ConfigError, match=r"statistic.target: column 'sex' has categories"):
@@ -188,3 +188,29 @@ def test_the_summary_has_what_a_paper_has() -> None:
         assert word in text
         assert word.replace(">", "&gt;") in html
     assert len(found.to_dict()["params"]) == 4
+
+
+def test_a_perfect_fit_and_a_constant_target_are_told() -> None:
+    values = table()
+    values[:, 4] = 2 * np.nan_to_num(values[:, 1], nan=20.0) + 1
+    found = fitted(values, columns=("bmi",))
+    assert found.params == pytest.approx([1, 2], rel=1e-9)
+    assert any("The fit is nearly perfect" in text for text in found.warnings)
+    values[:, 4] = 7.0
+    found = fitted(values, columns=("bmi",))
+    assert found.params == pytest.approx([7, 0])
+    assert any("The target, 'y', is constant" in text for text in found.warnings)
+    assert np.isnan(found.rsquared)
+
+
+def test_no_rows_and_no_weights_are_refused() -> None:
+    values = table()
+    values[:, 1] = np.nan
+    with pytest.raises(DataError, match="rows: no row has all of the columns"):
+        fitted(values)
+    columns = list(COLUMNS)
+    columns[3] = numeric("w", 0, 5)
+    values = table()
+    values[:, 3] = 0
+    with pytest.raises(DataError, match="column 'w': all weights are 0"):
+        fitted(values, schema=columns, weight="w")

@@ -21,6 +21,20 @@ from sonar.telling.amounts import MAX_DECIMALS
 _EXAMPLE = '[statistic]\n  kind = "describe"'
 
 
+class StudyCapsules(CapsuleSettings):
+    """Who keeps single answers to a study from being read. Nobody recomputes its settlements.
+
+    `bits`: of each answer a few are asked if the sum is out of range, to tell whose doing it is. Else none.
+    """
+
+    bits: Annotated[int, Field(ge=1, le=4096)] = 24
+
+    @property
+    def audited(self) -> bool:
+        """No: there is nothing to recompute."""
+        return False
+
+
 class StudySettings(BaseModel):
     """Everything in a study except its statistic and its columns.
 
@@ -49,7 +63,7 @@ class StudySettings(BaseModel):
     overdue_bps: Annotated[int, Field(ge=0, le=10_000)] = 10_000
     settler: Annotated[str, Field(max_length=42)] | None = None
     allow: Annotated[list[str], Field(strict=False)] | None = None
-    capsules: CapsuleSettings | None = None
+    capsules: StudyCapsules | None = None
     key_bits: Annotated[int, Field(ge=1024, le=8192, multiple_of=256)] = 3072
     insecure_key: bool = False
 
@@ -73,9 +87,9 @@ def study_settings_of(fields: Mapping[str, Any]) -> StudySettings:
     if settings.rows_min > settings.rows_max:
         problem = f"{settings.rows_min} is more than rows_max = {settings.rows_max}"
         raise ConfigError("rows_min", problem, hint="lower it, or raise rows_max")
-    if settings.capsules is not None:
-        hint = "leave [capsules] out: the key on this machine opens sums of min_mines answers at least"
-        raise ConfigError("capsules", "cover no answers of a study yet", hint=hint)
+    if settings.capsules is not None and settings.capsules.audit:
+        problem = "is true, and of a statistic there is nothing to recompute: it pays fees alone"
+        raise ConfigError("capsules.audit", problem, hint="leave it out")
     return settings
 
 

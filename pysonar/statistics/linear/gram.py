@@ -89,6 +89,7 @@ def _gram(labels: tuple[str, ...], words: Matrix, centre: Vector, scale: Vector,
     for i, j, value in zip(rows.tolist(), columns.tolist(), whole, strict=True):
         cross[i, j] = cross[j, i] = (value * whole[0] - whole[i] * whole[j]) / (whole[0] << _UNIT_BITS)
     mean = np.array([value / whole[0] for value in whole[1:d]])
+    np.fill_diagonal(cross, np.maximum(np.diag(cross), 0.0))  # rounding may take a constant's below 0
     variances = np.diag(cross)[1:]
     noise = np.divide(4 * rounding, variances, out=np.full(d - 1, np.inf), where=variances > 0) + FLOAT_NOISE
     own = cross[1:, 1:] * np.outer(scale, scale)

@@ -21,7 +21,7 @@ _CONDITION = 1000.0
 class Fit:
     """`params` [k], an intercept first; `unscaled` [k, k] = (X^T W X)^-1; `rss` and `tss` are weighted.
 
-    `error`: about how much of the coefficients, or of the residual sum, may be rounding, as a share.
+    About how much may be rounding, as a share: `error` of the coefficients, `rss_error` of the residual sum.
     """
 
     params: Vector
@@ -30,6 +30,7 @@ class Fit:
     tss: float
     condition_number: float
     error: float
+    rss_error: float
 
 
 def least_squares(gram: Gram, target: Gram, cross: Vector, intercept: bool) -> Fit:
@@ -55,14 +56,14 @@ def least_squares(gram: Gram, target: Gram, cross: Vector, intercept: bool) -> F
     unscaled = (inverse.T @ inverse) / np.outer(deviation, deviation)
     lowest = float(np.linalg.eigvalsh(corr)[0]) if d else 1.0
     noise = float(max([*gram.noise, *target.noise]))
-    error = noise / lowest + noise / max(left, noise)
     return Fit(
         params=_with_intercept(slopes, gram, target) if intercept else slopes,
         unscaled=_bordered(unscaled, gram) if intercept else unscaled,
         rss=left * tss,
         tss=tss,
         condition_number=_condition(factor, deviation, gram, intercept),
-        error=error,
+        error=noise / lowest,
+        rss_error=noise / max(left, noise),
     )
 
 
@@ -96,9 +97,17 @@ def warnings_of(fit: Fit) -> list[str]:
             "strong multicollinearity or other numerical problems."
         )
     if fit.error > FIGURE_ERROR:
-        digits = max(int(-np.log10(min(fit.error, 1.0))), 0)
         found.append(
-            f"The figures have about {digits} digits, because columns are nearly collinear, the fit is "
-            "nearly perfect, or bounds are far wider than what a column varies."
+            f"The coefficients have about {_digits(fit.error)} digits, because columns are nearly collinear, "
+            "or their bounds are far wider than what they vary."
+        )
+    if fit.rss_error > FIGURE_ERROR:
+        found.append(
+            f"The fit is nearly perfect: standard errors, t, p and the log-likelihood have about "
+            f"{_digits(fit.rss_error)} digits."
         )
     return found
+
+
+def _digits(error: float) -> int:
+    return max(int(-np.log10(min(error, 1.0))), 0)

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.statistics.base import statistic_of
 from pysonar.statistics.chances import f_p_value, t_p_values, t_quantile
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram
 from pysonar.statistics.linear.least import Fit
+from pysonar.statistics.linear.paths import Path
+from pysonar.statistics.linear.penalised import ElasticNet, Penalised, Ridge
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
-from sonar.data.schema import Schema
+from sonar.data.schema import NumberColumn, Schema
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -60,6 +64,8 @@ class OlsResult(Report):
     warnings: tuple[str, ...] = ()
     schema: Schema = field(default=(), repr=False)
     gram: Gram | None = field(default=None, repr=False)
+    """Of the columns that have a coefficient, the target last; weights are shares of `unit`."""
+    unit: float = field(default=1.0, repr=False)
 
     @classmethod
     def of(
@@ -116,6 +122,7 @@ class OlsResult(Report):
             scale=scale,
             residual_std=float(np.sqrt(scale)),
             intercept=intercept,
+            unit=unit,
             **rest,
         )
 
@@ -158,6 +165,52 @@ class OlsResult(Report):
         """Return the ends of intervals of 1 - `alpha`, float64[k, 2]."""
         half = t_quantile(1 - (self.alpha if alpha is None else alpha) / 2, self.df_resid) * self.bse
         return np.column_stack([self.params - half, self.params + half])
+
+    def plot(self, ax: Any = None, *, standardize: bool = True) -> Any:
+        """Draw coefficients with their intervals, but for the intercept, on axes, and return them.
+
+        `standardize`: per deviation of columns of numbers, which have units of their own; indicators of
+        categories stay as they are. Raises ClientMissing.
+        """
+        chosen = slice(int(self.intercept), None)
+        names, scale = self.names[chosen], self._scale() if standardize else np.ones(len(self.names[chosen]))
+        label = f"change of {self.target}" + (
+            " per deviation of a column, or from the first level" if standardize else ""
+        )
+        ends = self.low[chosen] * scale, self.high[chosen] * scale
+        title = f"{self.title.removeprefix('Results: ')}, intervals of {1 - self.alpha:.0%}"
+        return plots.intervals(names, self.params[chosen] * scale, *ends, label=label, title=title, ax=ax)
+
+    def _scale(self) -> Vector:
+        """Return deviations of columns of numbers, and 1 for indicators, float64[names but the intercept]."""
+        assert self.gram is not None
+        numbers = {column.name for column in self.schema if isinstance(column, NumberColumn)}
+        deviations = np.sqrt(np.diag(self.gram.cross)[:-1] / self.gram.weight)
+        return np.where([name in numbers for name in self.gram.labels[:-1]], deviations, 1.0)
+
+    def ridge(self, alphas: Sequence[float] = (1.0,), *, standardize: bool = False) -> Path:
+        """Return ridge regressions on the same sums, with an intercept: see `Ridge`. Raises ConfigError."""
+        fields = {"target": self.target, "alphas": tuple(alphas), "standardize": standardize}
+        return self._path(statistic_of(Ridge, fields))
+
+    def elastic_net(
+        self,
+        l1_ratio: float = 0.5,
+        alphas: Sequence[float] | None = None,
+        *,
+        n_alphas: int = 100,
+        standardize: bool = False,
+    ) -> Path:
+        """Return an elastic net's path on the same sums: see `ElasticNet`. Raises ConfigError."""
+        given = None if alphas is None else tuple(alphas)
+        penalty = {"l1_ratio": l1_ratio, "alphas": given, "n_alphas": n_alphas}
+        return self._path(
+            statistic_of(ElasticNet, {"target": self.target, "standardize": standardize, **penalty})
+        )
+
+    def _path(self, statistic: Penalised) -> Path:
+        assert self.gram is not None
+        return statistic.path(self.gram, self.unit, self.nobs, self.schema, self.warnings)
 
     def predict(self, table: Any) -> Vector:
         """Return predictions float64[rows] of a data frame or a mapping of columns. Raises DataError."""

@@ -14,7 +14,7 @@ from sonar.errors import DataError
 Matrix = NDArray[np.float64]
 DEPENDENT = 1e-12
 """A column of which others explain all but this share of its variance is a combination of them."""
-_CONSTANT = 1e-2
+CONSTANT = 1e-2
 """Where rounding may be so much of a column's sum of squares, nothing of it is known."""
 _EMPTY = 1e-12
 
@@ -51,7 +51,7 @@ def unusable(gram: Gram) -> dict[int, str]:
     bad = {
         place: f"column {gram.labels[place]!r} is constant, as far as its bounds let it be seen"
         for place in range(len(gram.labels))
-        if variances[place] <= 0 or gram.noise[place] > _CONSTANT
+        if variances[place] <= 0 or gram.noise[place] > CONSTANT
     }
     kept: list[int] = []
     for place in range(len(gram.labels)):

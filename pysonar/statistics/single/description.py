@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
 
 Vector = NDArray[np.float64]
+_DRAWN = 24
+"""So many bins with values are drawn at most, neighbours put together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,23 @@ class Description(Report):
             if each.column == column:
                 return each
         raise KeyError(column)
+
+    def plot(self, column: str, ax: Any = None) -> Any:
+        """Draw a column's histogram, of each group, and return the axes. Raises KeyError, ClientMissing."""
+        own = [each for each in self.numbers if each.column == column]
+        first, counts = self[column], np.stack([each.counts for each in own])
+        factor = 1
+        while (counts > 0).any(axis=0).sum() > _DRAWN * factor and counts.shape[1] % (2 * factor) == 0:
+            factor *= 2
+        return plots.histogram(
+            first.edges[::factor],
+            counts.reshape(len(own), -1, factor).sum(axis=2),
+            [each.group for each in own],
+            column=column,
+            unit=first.unit,
+            by=self.by or "",
+            ax=ax,
+        )
 
     def _numbers(self) -> Table:
         shares = [f"{share:.4g}".removeprefix("0.") for share in self.numbers[0].quantiles]

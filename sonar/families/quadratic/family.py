@@ -112,7 +112,7 @@ class Quadratic(VeiledQuadratic):
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""
-        return spec.words
+        return f"feature map {spec.words}"
 
     def start(self, design: Design) -> Course:
         """Return the course of a campaign that has not begun."""

@@ -97,7 +97,7 @@ def power_sums(v: Vector, order: int) -> list[float]:
         return [0.0] * order**2
     step = round(float(v.mean()) * _ONE)
     m, c = Fraction(step, _ONE), v - step / _ONE
-    central = [Fraction(float(np.sum(c**order))) for order in range(order + 1)]
+    central = [Fraction(float(np.sum(c**j))) for j in range(order + 1)]
     found = []
     for k in range(1, order + 1):
         value = sum((comb(k, j) * m ** (k - j) * central[j] for j in range(k + 1)), Fraction(0))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sonar.families.sums.terms.brackets import Brackets
 from sonar.families.sums.terms.cells import Cells
 from sonar.families.sums.terms.histogram import Histogram
 from sonar.families.sums.terms.logs import Logs
@@ -14,6 +15,6 @@ from sonar.families.sums.terms.outside import Outside
 from sonar.families.sums.terms.powers import Powers
 
 Term = Annotated[
-    Cells | Histogram | Logs | Moments | Outside | Powers,
+    Brackets | Cells | Histogram | Logs | Moments | Outside | Powers,
     Field(discriminator="kind"),
 ]

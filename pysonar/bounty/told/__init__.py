@@ -1,0 +1,1 @@
+"""What a bounty means, in its scientist's words: the sections of `explain`."""

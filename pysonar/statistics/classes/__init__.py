@@ -1,0 +1,1 @@
+"""Classifiers that are made of sums by class: discriminants and naive Bayes."""
