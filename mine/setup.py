@@ -31,6 +31,7 @@ _POLICY = """\
 # max_rounds = 100                   # per data set, over all bounties: each round tells a little
 # min_key_bits = 2048
 # max_weights = 4096
+# max_sums = 4096                    # of a statistic, in one round
 # max_blob_bytes = 16777216
 # max_train_s = 60                   # for one update, on one core: a node that trains does nothing else
 # max_bits = 512                     # of an answer, that each capsule may tell in a round

@@ -1,6 +1,7 @@
 """PySonar: the scientist's side. It holds the key, posts bounties, and aggregates, evaluates and settles.
 
-`pysonar.api` has what a notebook needs; its names can be taken from here.
+`pysonar.api` has what a notebook needs; its names can be taken from here. So can estimators, and a function
+for each statistic (`pysonar.asking`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, Study, connect, explain
+    from pysonar.estimators.classifier import SonarClassifier
+    from pysonar.estimators.regressor import SonarRegressor
     from pysonar.frames.schema import category, columns_of, number
+    from pysonar.show.plots import plot_calibration, plot_coefficients, plot_losses
 
+_ESTIMATORS = ("SonarClassifier", "SonarRegressor")
+_PLOTS = ("plot_calibration", "plot_coefficients", "plot_losses")
 _COLUMNS = ("category", "columns_of", "number")
 __all__ = [
     "Bounty",
@@ -18,12 +24,17 @@ __all__ = [
     "Key",
     "LinearModel",
     "Session",
+    "SonarClassifier",
+    "SonarRegressor",
     "Study",
     "category",
     "columns_of",
     "connect",
     "explain",
     "number",
+    "plot_calibration",
+    "plot_coefficients",
+    "plot_losses",
 ]
 
 
@@ -33,6 +44,14 @@ def __getattr__(name: str) -> Any:
         from pysonar.frames import schema
 
         return getattr(schema, name)
+    if name in _PLOTS:
+        from pysonar.show import plots
+
+        return getattr(plots, name)
+    if name in _ESTIMATORS:
+        from pysonar import estimators
+
+        return estimators.found(name)
     if name in __all__:
         from pysonar import api
 
@@ -41,8 +60,15 @@ def __getattr__(name: str) -> Any:
         from sonar.telling.versions import version_of
 
         return version_of(__name__)
+    if not name.startswith("_"):
+        from pysonar.asking import functions
+
+        if name in functions.names():
+            return functions.function(name)
     raise AttributeError(f"module 'pysonar' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})  # what a notebook completes `pysonar.` with
+    from pysonar.asking import functions
+
+    return sorted({*globals(), *__all__, *functions.names()})  # what a notebook completes `pysonar.` with

@@ -22,6 +22,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from pysonar.bounty.base import AnyBounty
 from pysonar.bounty.explain import explain
@@ -44,6 +45,9 @@ from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.telling.amounts import parse_wei
 from sonar.telling.progress import Progress, Sink
+
+if TYPE_CHECKING:
+    from pysonar.show.card import Card
 
 __all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "Study", "connect", "explain"]
 
@@ -163,6 +167,17 @@ class Session:
         Raises ConfigError, UsageError, KeyFileError.
         """
         self.campaign(bounty).close_bounty()
+
+    def card(self, bounty: AnyBounty | str) -> Card:
+        """Return the card of a bounty that was started here: data, losses, who learned what, payments.
+
+        In a notebook it shows itself; `to_markdown` and `to_html` are for files. Raises ConfigError,
+        KeyFileError, JournalError.
+        """
+        from pysonar.show.card import card_of
+
+        found = self.campaign(bounty)
+        return card_of(found.records, found.bounty, self.network, found.revealed())
 
     def campaigns(self) -> list[str]:
         """Return the names of the bounties that were started here."""

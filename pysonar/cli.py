@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pysonar.bounty import manual
+from pysonar.commands.models import card, export
 from pysonar.key_commands import key_app, rotate
 from pysonar.options import FileArgument, HomeOption, NameArgument
 from pysonar.password import password
@@ -44,6 +45,8 @@ app = new_app(
 app.add_typer(key_app, name="key")
 app.command()(rotate)
 app.command()(password)
+app.command()(export)
+app.command()(card)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -99,7 +99,8 @@ class Scientist(Party):
         asked, found = self._found(name)
         if not isinstance(found, LinearModel):
             problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
-            raise UsageError(problem, hint="`pysonar result` shows what it has found")
+            hint = f"`pysonar result {asked.settings.name}` shows what it has found"
+            raise UsageError(problem, hint=hint)
         return ridge_of(Records(self.journal, asked.settings.name), asked) if ridge else found
 
     def result(self, name: str = "") -> tuple[Study, Result]:

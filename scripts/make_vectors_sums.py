@@ -69,6 +69,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[float]]] = {
         ],
         [],
     ),
+    "counts in brackets": (
+        [{"kind": "brackets", "column": "age", "brackets": 2, "bins": 3}],
+        [0.0, 128.0, 32.0, 64.0],
+    ),
 }
 
 

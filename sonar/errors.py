@@ -4,6 +4,7 @@ SonarError
 ├── UsageError                what the caller gave is wrong; nothing was changed
 │   ├── ConfigError           a field of network.toml, bounty.toml or of an environment variable
 │   ├── DataError             a data set: a column, a row, a value
+│   ├── ArgumentError         an estimator was given what it cannot take: a ValueError, as scikit-learn has it
 │   ├── PlanError             no slot plan fits what was asked for
 │   ├── ConsentError          a mine refuses, to protect its data
 │   │   └── BoundsError       the data exceed the bounds that the bounty declares
@@ -88,6 +89,10 @@ class ConfigError(FieldError):
 
 class DataError(FieldError):
     """A data set is unusable: `field` names the column, row or file."""
+
+
+class ArgumentError(UsageError, ValueError):
+    """An estimator was given what it cannot take. scikit-learn's tools expect a ValueError there."""
 
 
 class PlanError(UsageError):

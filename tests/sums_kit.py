@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sonar.data.fixed import to_q32
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
 from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.terms.base import BaseTerm
 from sonar.families.sums.terms.registry import Term
 
 Matrix = NDArray[np.float64]
@@ -66,8 +67,9 @@ _GLM = {
     "columns": ("x", "age", "arm"),
     "mu_low_q32": to_q32(0.01),
     "mu_high_q32": to_q32(100),
-    "along_q32": (to_q32(0), to_q32(1)),
+    "beside_q32": (to_q32(0.5), to_q32(2)),
 }
+_SCORES = {"kind": "scores", "columns": ("x", "sex"), "edges_q32": (to_q32(-0.5), to_q32(0.25), to_q32(0.5))}
 _COX = {
     "kind": "cox-step",
     "time": "time",
@@ -98,13 +100,21 @@ TERMS: tuple[tuple[int, dict[str, Any]], ...] = (
     (14, _COX),
     (9, _COX | {"ties": "breslow"}),
     (24, _COX | {"strata": "sex"}),
+    (3, _SCORES | {"task": "regression", "target": "age", "by": "arm"}),
+    (3, _SCORES | {"task": "logistic", "target": "event"}),
+    (9, _SCORES | {"task": "classes", "target": "arm"}),
 )
 """Terms of every kind over `COLUMNS`, each with how many parameters its question has."""
 
 
+def kinds_of_terms() -> dict[str, type[BaseTerm]]:
+    """Every kind of term in the registry."""
+    return {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Term)[0])}
+
+
 def known_terms() -> list[tuple[int, dict[str, Any]]]:
     """Return those of `TERMS` whose kind and fields this version has."""
-    kinds = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Term)[0])}
+    kinds = kinds_of_terms()
     return [
         one
         for one in TERMS

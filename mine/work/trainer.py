@@ -161,6 +161,7 @@ def read_task(
     plan = model.slot_plan
     consent.check_work(family.seconds(spec, plan), bounty.terms, policy)
     family.check_noise(spec, plan)
+    family.check_asked(spec, bounty.terms.rounds)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(

@@ -1,7 +1,7 @@
 """The text of `pysonar run --help`: a bounty's file, field by field."""
 
 RUN = """\
-Post a bounty and see it through, to the trained model and the last withdrawal.
+Post a bounty and see it through, to the trained model, or the table of a study, and the last withdrawal.
 
 You can stop or kill it at any time; the same command continues where it was, and posts nothing twice.
 With --json it does not ask, and its last line, of kind "done", holds the whole result.
@@ -27,6 +27,30 @@ To pay in a token, and among mines that you name (or allow_file = "mines.txt", a
     asset_decimals = 6        # compared with the token's own
     reward = "500 USDC"       # or in its smallest unit: "500_000_000 units"
     allow = ["0x52908400098527886E0F7030069857D2E4169EE7", ...]
+
+To ask for a statistic of everybody's rows in place of a model, without [holdout] and reward (`pysonar
+result NAME` shows it again):
+
+    name = "heights"
+    fee = "0.002 ether"       # all that mines are paid
+
+    [statistic]
+    kind = "describe"         # or correlation, ols, ridge, quantiles, ...:
+                              # a kind that is not there lists them all
+    by = "sex"                # fields of that statistic
+
+    [columns.height]          # each column, as all mines have it
+    low = 50                  # values beyond are clipped
+    high = 250
+    unit = "cm"
+    missing = true            # cells may be empty
+
+    [columns.sex]
+    levels = ["f", "m"]       # categories, by their names
+
+A study also takes rows_min and rows_max, the rows that a mine may have (10 and 1_048_576), and rounds, the
+most in all: by default those of the statistic, and two or more for rounds in which nothing is opened. Money,
+windows, allow, [capsules] and key_bits are as below; there is no audit.
 
 So that nobody can read a single answer, not even you (network.toml lists capsules):
 

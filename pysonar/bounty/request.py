@@ -45,6 +45,7 @@ from sonar.errors import ConfigError
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.families.quadratic.optimisers.registry import written
 from sonar.home.files import expanded
 from sonar.paillier.affine import estimated_s
 
@@ -181,6 +182,11 @@ class Bounty(Judged, Offered):
     def optimiser(self) -> Optimiser:
         """What chooses the next weights."""
         return self.settings.optimiser.optimiser(self.design.ground)
+
+    @cached_property
+    def stepping(self) -> bytes:
+        """What auditors repeat each step by: metric and optimiser, as the first manifest commits to them."""
+        return written(self.metric, self.settings.optimiser)
 
     @cached_property
     def metric(self) -> str:

@@ -39,9 +39,10 @@ from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
 from pysonar.statistics.base import Result, Seen, Statistic
 from sonar.data.schema import Schema
-from sonar.errors import EnvironmentFault, SonarError
+from sonar.errors import ConfigError, EnvironmentFault, SonarError
 from sonar.families.registry import family_of
 from sonar.families.sums.course import ASKS, DONE, Course, Inquiry, Visited
+from sonar.families.sums.guards import ROUNDS
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.totals import (
     from_integers,
@@ -54,9 +55,10 @@ from sonar.manifests.model import commitment
 from sonar.protocol.ids import Digest
 from sonar.telling.text import count
 
-_LARGEST = (1 << 63) - 1
+_LARGEST = 2.0**31
+"""Beyond it a parameter cannot be published, as what is not finite; a step that diverges gets there."""
 SPARE_ROUNDS = 2
-"""So many rounds at least are beyond those that the statistic takes, for rounds in which nothing is opened:
+"""So many rounds are beyond those that the statistic takes, for rounds in which nothing is opened:
 unused ones cost nothing.
 """
 
@@ -191,10 +193,9 @@ class Study(Unjudged, Offered):
             found = self.statistic.step(self.spec, seen)
         except (SonarError, ArithmeticError, np.linalg.LinAlgError):
             return None
-        if found is None or not np.isfinite(found).all():
+        if found is None or np.shape(found) != (self.spec.parameters,):
             return None
-        numbers = parameters_to_integers(found)
-        return numbers if all(abs(number) <= _LARGEST for number in numbers) else None
+        return parameters_to_integers(found) if (np.abs(found) < _LARGEST).all() else None
 
     def seen(self, visited: Sequence[Visited]) -> list[Seen]:
         """Return what was opened as the statistic takes it."""
@@ -211,8 +212,13 @@ class Study(Unjudged, Offered):
     @cached_property
     def rounds(self) -> int:
         """How many rounds the bounty has on the chain."""
-        most = self.statistic.rounds
-        return self.settings.rounds or min(most + max(SPARE_ROUNDS, most // 2), 254)
+        most, answered = self.statistic.rounds, ROUNDS if self.spec.parameters else 254
+        rounds = self.settings.rounds or min(most + SPARE_ROUNDS, max(most, answered))
+        if rounds > answered:
+            problem = f"is {rounds}, and mines answer a question whose numbers change in {answered} at most"
+            hint = f"give {answered} or fewer, and fewer steps to the statistic if it takes more"
+            raise ConfigError("rounds", problem, hint=hint)
+        return rounds
 
     @cached_property
     def offer(self) -> Offer:

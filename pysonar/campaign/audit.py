@@ -16,7 +16,6 @@ from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Cohort, Posting, Publication, Records
 from pysonar.keys.job import Job
 from sonar.errors import ConfigError
-from sonar.families.quadratic.optimisers.registry import written
 from sonar.manifests.audit import (
     MAX_HOLDOUT_BYTES,
     AuditedRound,
@@ -83,11 +82,7 @@ def audit_spec(bounty: Bounty) -> AuditSpec:
         problem = f"has {held.rows} rows of {len(held.columns)} numbers; auditors take {most:,} numbers"
         hint = f"hold out at most {most // len(held.columns):,} rows, or say audit = false in [capsules]"
         raise ConfigError("holdout", problem, hint=hint)
-    return AuditSpec(optimiser=digest_of(_settings(bounty)))
-
-
-def _settings(bounty: Bounty) -> bytes:
-    return written(bounty.metric, bounty.settings.optimiser)
+    return AuditSpec(optimiser=digest_of(bounty.stepping))
 
 
 @dataclass(frozen=True)
@@ -138,7 +133,7 @@ class Packets:
             ),
             new_weights=self._weights(ModelManifest.from_bytes(new_model)) if new_model else None,
             holdout=HoldoutRows.of(rows.columns, rows.values, posting.holdout_salt),
-            optimiser=_settings(self.bounty),
+            optimiser=self.bounty.stepping,
         )
 
     def ask_again(self, number: int) -> None:

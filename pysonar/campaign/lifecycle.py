@@ -298,13 +298,16 @@ class Campaign:
 
         drive(step, self._progress, poll_s=poll_s, patience_s=self.bounty.patience_s)
 
-    def resume(self, *, poll_s: float = 0.25) -> LinearModel:
-        """Go on with a campaign that was started before, as `fit` does. Raises ConfigError."""
+    def resume(self, *, poll_s: float = 0.25) -> Any:
+        """Go on with a campaign that was started before, and return what it has found, as `result` does.
+
+        Raises ConfigError.
+        """
         if self.records.get(Posting) is None:
             raise ConfigError(
                 "name", f"no bounty named {self.bounty.settings.name!r} was started in this home"
             )
-        return self.fit(poll_s=poll_s)
+        return self.result(poll_s=poll_s)
 
     def close_bounty(self) -> None:
         """Ask that the bounty ends at the next moment that the contract allows, and return.

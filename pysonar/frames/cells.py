@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import narwhals
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,12 @@ _CATEGORIES = (nw.Categorical, nw.Enum, nw.String)
 _DECLARE = "encode it as numbers, such as 0 and 1; statistics take it as a category of their `columns`"
 
 
-def _series(values: Any) -> nw.Series[Any] | None:
+def series_of(values: Any) -> nw.Series[Any] | None:
+    """Return it as a column of narwhals, None if it is no frame's."""
+    if isinstance(values, nw.Series):
+        return values
+    if isinstance(values, narwhals.DataFrame | narwhals.LazyFrame):
+        return None
     found = nw.from_native(values, series_only=True, pass_through=True)
     return found if isinstance(found, nw.Series) else None
 
@@ -62,7 +68,7 @@ def as_numbers(values: Any, field: str) -> Any:
 
     Raises DataError naming `field`, for texts, categories, dates, nested and mixed columns and the like.
     """
-    series = _series(values)
+    series = series_of(values)
     if series is None:
         return numbers(values, field)
     _refuse(series, field)
@@ -87,7 +93,7 @@ def as_texts(values: Any, field: str) -> Texts:
     Whole numbers and booleans are taken as they are written: "1", "true". Raises DataError naming `field` and
     the row of anything else.
     """
-    series = _series(values)
+    series = series_of(values)
     if series is not None:
         _refuse(series, field)
         cells = series.to_list()
@@ -105,7 +111,7 @@ def as_texts(values: Any, field: str) -> Texts:
 
 def holds_texts(values: Any, field: str) -> bool:
     """Tell whether a column holds categories and not numbers. Raises DataError for one that mixes the two."""
-    series = _series(values)
+    series = series_of(values)
     if series is not None:
         _refuse(series, field)
         if not isinstance(series.dtype, nw.Object):

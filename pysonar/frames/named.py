@@ -16,7 +16,9 @@ from sonar.errors import DataError
 
 
 def is_frame(x: Any) -> bool:
-    """Tell whether `x` has columns by name: a mapping or a frame."""
+    """Tell whether `x` has columns by name: a mapping or a frame. Raises DataError for a lazy one."""
+    if hasattr(x, "collect") and hasattr(x, "collect_schema"):
+        raise DataError("table", "is lazy: its rows are not here", hint="give x.collect()")
     return (hasattr(x, "keys") or hasattr(x, "columns")) and np.ndim(x) != 1
 
 
@@ -59,8 +61,6 @@ def _opened(x: Any) -> tuple[Any, list[Any]]:
         found = nw.from_native(x, pass_through=True)
     except DuplicateError:
         return x, list(x.columns)
-    if isinstance(found, nw.LazyFrame):
-        raise DataError("table", "is lazy: its rows are not here", hint="give x.collect()")
     if isinstance(found, nw.DataFrame):
         return found, list(found.columns)
     return x, list(x.keys() if hasattr(x, "keys") else getattr(x, "column_names", x.columns))

@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from pydantic import ValidationError
 
-from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts
+from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts, series_of
 from pysonar.frames.named import cells_of
 from pysonar.given import require_type
 from sonar.data.fixed import to_q32
@@ -116,6 +116,23 @@ def columns_of(
     return tuple(found)
 
 
+def columns_of_all(tables: Sequence[Any]) -> Columns:
+    """Return the columns that several tables have in common, as `columns_of` a table of all of their rows.
+
+    Raises DataError naming the column.
+    """
+    each = [cells_of(table) for table in tables]
+    wanted = [name for name in each[0] if all(name in cells for cells in each)]
+    pooled: dict[str, Any] = {}
+    for name in wanted:
+        field, parts = f"column {name!r}", [cells[name] for cells in each]
+        if any(holds_texts(part, field) for part in parts):
+            pooled[name] = [text for part in parts for text in as_texts(part, field)]
+        else:
+            pooled[name] = np.concatenate([as_numbers(part, field) for part in parts])
+    return columns_of(pooled)
+
+
 def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str) -> NumberColumn:
     field, there = f"column {name!r}", values[~np.isnan(values)]
     if not len(there):
@@ -156,8 +173,8 @@ def _category_of(name: str, values: Any, missing: bool) -> CategoryColumn:
 
 def _ordered(values: Any, there: set[str]) -> list[str]:
     """Return levels in the order that the column's type gives them, else sorted: numbers by size."""
-    series = nw.from_native(values, series_only=True, pass_through=True)
-    if isinstance(series, nw.Series) and isinstance(series.dtype, nw.Categorical | nw.Enum):
+    series = series_of(values)
+    if series is not None and isinstance(series.dtype, nw.Categorical | nw.Enum):
         typed = [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
         if there <= {*typed}:
             return typed

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pysonar.frames.labels import label_map, values_of
 from pysonar.frames.named import cells_of, columns_of, is_frame, targets_in
 from pysonar.given import require_type
+from pysonar.models.exports import Exports
 from sonar.data.frame import columns_in, numbers, require_finite, stacked
 from sonar.data.schema import CategoryColumn
 from sonar.data.table import MAX_CSV_BYTES, parse_csv
@@ -41,7 +42,7 @@ _MAX_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearModel:
+class LinearModel(Exports):
     """What a column is predicted to be: a published map of the features, times weights.
 
     `weights` float64[spec.weights], output by output, the bias last in each. `loss` on the holdout is in

@@ -71,6 +71,24 @@ class StudyResult:
 
 
 @document
+class Exported:
+    """A model was written to files, in other programs' formats. They take `features` in this order."""
+
+    features: list[str]
+    targets: list[str]
+    files: list[str]
+
+
+@document
+class CardTold:
+    """A bounty's card, as Markdown, and the files that it was written to."""
+
+    title: str
+    markdown: str
+    files: list[str]
+
+
+@document
 class TokenBalance:
     """What the account has of a token; None where the token does not answer."""
 
@@ -157,6 +175,8 @@ ANSWERS: dict[str, Any] = {
     "status": ScientistStatus,
     "result": StudyResult,
     "predict": Predicted,
+    "export": Exported,
+    "card": CardTold,
     "rotate --account": AccountChanged,
 }
 """By command; `run` and `resume` tell their progress instead (`sonar.telling.progress`)."""

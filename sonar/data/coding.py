@@ -13,13 +13,15 @@ import unicodedata
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.data.cells import Found, Kind, look_at
+from sonar.data.cells import EXACT, Found, Kind, look_at
 from sonar.data.schema import CategoryColumn, NumberColumn
 from sonar.errors import DataError
 
 Vector = NDArray[np.float64]
 MISSING = math.nan
 _SHOWN, _SHOWN_LEVELS = 40, 20
+_KEPT = 4096
+"""How many spellings of categories are kept as they were read."""
 
 
 class Coder:
@@ -34,20 +36,39 @@ class Coder:
 
     def code(self, cell: str) -> float | Found:
         """Return a number, a place in the vocabulary, or NaN for a missing cell; else what is wrong."""
-        text = unicodedata.normalize("NFC", cell.strip())
+        if isinstance(self.column, NumberColumn):
+            return self._number(cell)
+        known = self._known.get(cell)
+        if known is not None:
+            return known
+        found = self._category(unicodedata.normalize("NFC", cell.strip()))
+        if isinstance(found, float) and len(self._known) < _KEPT:
+            self._known[cell] = found
+        return found
+
+    def _number(self, cell: str) -> float | Found:
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.inf
+        if -EXACT < value < EXACT and "_" not in cell:  # most are, and are not looked at twice
+            return value
+        found = look_at(cell)
+        if found.kind is Kind.MISSING and self.column.missing:
+            return MISSING
+        return float(cell.strip()) if found.kind is Kind.NUMBER else found
+
+    def _category(self, text: str) -> float | Found:
         known = self._known.get(text)
+        if known is None and self._is_boolean:
+            known = self._known.get(text.casefold())
         if known is not None:
             return known
         found = look_at(text)
         if found.kind is Kind.MISSING:
             return MISSING if self.column.missing else self._missing(found)
-        if isinstance(self.column, NumberColumn):
-            return float(text) if found.kind is Kind.NUMBER else found
-        if found.kind is Kind.NUMBER and float(text) in self._numbers:
-            return self._numbers[float(text)]
-        return (
-            self._known.get(text.casefold(), self._unknown(text)) if self._is_boolean else self._unknown(text)
-        )
+        place = self._numbers.get(float(text)) if found.kind is Kind.NUMBER else None
+        return self._unknown(text) if place is None else place
 
     def codes(self, numbers: Vector) -> Vector:
         """Return the codes of numbers float64[rows], as a table without text has them. Raises DataError."""
@@ -74,8 +95,6 @@ class Coder:
                 self._numbers.setdefault(float(level), float(place))
 
     def _missing(self, found: Found) -> Found:
-        if isinstance(self.column, NumberColumn):
-            return found
         problem = found.problem.replace("a number is expected", "a category is expected")
         hint = "fill it in, or drop the row: the bounty allows no missing cells in this column"
         return Found(Kind.MISSING, problem, hint)

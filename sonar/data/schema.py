@@ -90,7 +90,7 @@ Schema = tuple[Column, ...]
 
 
 class Rows:
-    """Some rows, coded by a schema: `values` float64[rows, len(schema)], categories as codes, missing as NaN.
+    """Some rows, coded by a schema: float64[rows, len(schema)], categories as codes, missing cells as NaN.
 
     Raises DataError for a matrix of another width, and for values that the schema does not allow.
     """
@@ -98,32 +98,43 @@ class Rows:
     def __init__(self, schema: Sequence[NumberColumn | CategoryColumn], values: Matrix) -> None:
         if values.ndim != 2 or values.shape[1] != len(schema):
             raise DataError("rows", f"shape {values.shape}; the schema has {len(schema)} columns")
-        self._place = {column.name: place for place, column in enumerate(schema)}
         self._columns = {column.name: column for column in schema}
-        self.values = values
-        self._kept: dict[Hashable, Any] = {}
-        self._missing: NDArray[np.bool_] = np.any(np.isnan(values), axis=0)
+        cells = np.ascontiguousarray(values.T)  # a column's cells lie side by side
+        self._cells = dict(zip(self._columns, cells, strict=True))
+        self._count = len(values)
+        self._chosen: tuple[NDArray[np.bool_], ...] = ()  # of all rows, of those, of those
+        self._missing = frozenset(name for name, cells in self._cells.items() if np.isnan(cells).any())
+        self._numbers: dict[str, NDArray[np.float64]] = {}
+        self._latest: dict[str, tuple[Hashable, Any]] = {}
         for column in schema:
             self._check(column)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return self._count
 
     @property
     def misses(self) -> bool:
         """Whether a cell may be missing."""
-        return bool(self._missing.any())
+        return bool(self._missing)
 
     def raw(self, name: str) -> NDArray[np.float64]:
         """Return a column as it is, float64[rows]: NaN where a cell is missing."""
-        return self.values[:, self._place[name]]
+        found: NDArray[np.float64] = self._cells[name]
+        for chosen in self._chosen:
+            found = found[chosen]
+        return found
 
     def number(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers, clipped to its bounds, in its unit; NaN where a cell is missing.
 
         It is made once, and read-only.
         """
-        return self.kept(("number", name), lambda: self._clipped(name))
+        if name not in self._numbers:
+            column = self._columns[name]
+            assert isinstance(column, NumberColumn)
+            self._numbers[name] = np.clip(self.raw(name), column.low, column.high)
+            self._numbers[name].flags.writeable = False
+        return self._numbers[name]
 
     def standard(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers as (x - centre) / scale, within ±1; NaN where a cell is missing."""
@@ -140,34 +151,30 @@ class Rows:
 
     def complete(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Tell which rows miss none of these columns, bool[rows]."""
-        places = [place for place in map(self._place.__getitem__, names) if self._missing[place]]
-        found: NDArray[np.bool_] = ~np.any(np.isnan(self.values[:, places]), axis=1)
+        found = np.ones(len(self), dtype=np.bool_)
+        for name in names:
+            if name in self._missing:
+                found &= ~np.isnan(self.raw(name))
         return found
 
     def complete_rows(self, names: Sequence[str]) -> Rows:
         """Return the rows that miss none of these columns."""
-        needed = frozenset(name for name in names if self._missing[self._place[name]])
-        return self.kept(needed, lambda: self.where(self.complete(tuple(needed)))) if needed else self
+        needed = tuple(sorted(self._missing.intersection(names)))
+        return self.latest("complete", needed, lambda: self.where(self.complete(needed))) if needed else self
 
-    def kept(self, name: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what `make` makes of these rows: it is made once under a name."""
-        if name not in self._kept:
-            self._kept[name] = make()
-        found: Made = self._kept[name]
+    def latest(self, slot: str, name: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what `make` makes of these rows, or what it made if it was asked for last in its slot."""
+        if self._latest.get(slot, (None,))[0] != name:
+            self._latest[slot] = name, make()
+        found: Made = self._latest[slot][1]
         return found
 
     def where(self, keep: NDArray[np.bool_]) -> Rows:
-        """Return the rows of which `keep`, bool[rows], is true."""
+        """Return the rows of which `keep`, bool[rows], is true. Their cells are taken when they are read."""
         found = object.__new__(Rows)
-        found._place, found._columns, found._missing = self._place, self._columns, self._missing
-        found.values, found._kept = self.values[keep], {}
-        return found
-
-    def _clipped(self, name: str) -> NDArray[np.float64]:
-        column = self._columns[name]
-        assert isinstance(column, NumberColumn)
-        found: NDArray[np.float64] = np.clip(self.raw(name), column.low, column.high)
-        found.flags.writeable = False
+        found._columns, found._missing, found._cells = self._columns, self._missing, self._cells
+        found._count, found._chosen = int(np.count_nonzero(keep)), (*self._chosen, keep)
+        found._numbers, found._latest = {}, {}
         return found
 
     def _check(self, column: NumberColumn | CategoryColumn) -> None:
@@ -175,7 +182,7 @@ class Rows:
         where = f"column {column.name!r}"
         if np.isinf(raw).any():
             raise DataError(where, "has an infinite value; a finite number is expected")
-        if not column.missing and self._missing[self._place[column.name]]:
+        if not column.missing and column.name in self._missing:
             hint = "drop the row or fill it in; or the bounty says that the column may have missing cells"
             raise DataError(where, "has a missing cell, and the bounty allows none there", hint=hint)
         if isinstance(column, CategoryColumn):

@@ -98,6 +98,10 @@ class MineSide(Protocol[Spec_contra, Prep]):
         """Check from the number of rows alone whether a table could serve. Raises ConsentError."""
         ...
 
+    def check_asked(self, spec: Spec_contra, rounds: int) -> None:
+        """Check how often the same rows would be asked about in one bounty. Raises ConsentError."""
+        ...
+
     def prepare(self, spec: Spec_contra, plan: SlotPlan, batches: Iterable[Matrix]) -> Prep:
         """Return the sums of the rows, from batches float64[rows, columns], in one pass.
 

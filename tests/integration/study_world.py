@@ -16,6 +16,7 @@ from sonar.data.fixed import to_q32
 from sonar.data.schema import NumberColumn, Schema
 from sonar.families import question
 from sonar.families.registry import family_of
+from sonar.families.sums.spec import SumsSpec
 from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.paillier.public import PublicKey
 from sonar.protocol.ids import BountyId, Cid, Digest, joined
@@ -53,8 +54,11 @@ class StudyMine(HonestMine):
         family, spec, plan = family_of(model.family), model.family, model.slot_plan
         blob = joined(model.blobs, question.bytes_of(family, spec, key), store.get)
         asked = [int(x) for x in question.read_question(family, spec, key, blob)]
-        own = family.prepare(spec, plan, [self.table])
-        values = self.change(family.values(plan, own, asked, lambda: [self.table]))
+        assert isinstance(spec, SumsSpec)
+        names = [column.name for column in SCHEMA]
+        rows = self.table[:, [names.index(column.name) for column in spec.columns]]
+        own = family.prepare(spec, plan, [rows])
+        values = self.change(family.values(plan, own, asked, lambda: [rows]))
         made = [(1 + number * key.n) % key.n2 for number in plan.pack(values)]
         update = [key.rerandomise(c, key.blinding(secrets.randbelow)) for c in made]
         blob = bytes(len(update) * key.ciphertext_bytes) if self.junk else key.encode_blob(update)

@@ -31,24 +31,26 @@ MODULES = {
 WITH_AN_EXTRA = {
     "py-evm": {"sonar/localchain/tester.py"},
     "eth-tester": {"sonar/localchain/tester.py"},
-    "matplotlib": {"pysonar/statistics/shown/plots.py", "sonar/demo/plot.py", "sonar/stairs.py"},
     "ipython": {"pysonar/show/live.py"},
     "phe": {"pysonar/keys/phe_compat.py"},
     "setproctitle": {"sonar/processes/steps.py"},
 }
 """What only an extra installs, and the only modules that may import it."""
-WITH_AN_EXTRA_IN: dict[str, str] = {"scipy": "pysonar/statistics/"}
-"""What only an extra installs, and the only folder whose modules may import it; none needs to."""
+WITH_AN_EXTRA_IN: dict[str, tuple[str, ...]] = {
+    "scipy": ("pysonar/statistics/",),
+    "scikit-learn": ("pysonar/estimators/", "pysonar/models/pipeline.py"),
+    "matplotlib": ("pysonar/statistics/", "pysonar/show/plots.py", "sonar/demo/plot.py", "sonar/stairs.py"),
+    "onnx": ("pysonar/models/graph.py",),
+    "safetensors": ("pysonar/models/tensors.py",),
+}
+"""What only an extra installs, and the only folders and modules that may import it; none needs to."""
 LOOKED_FOR = {"sonar/localchain/__init__.py": {"eth", "eth_tester"}}
 """Where modules are looked for and not imported."""
 FOR_OTHERS = {
     "coincurve": "eth-keys takes it for its arithmetic",
     "eth-hash": "eth-utils takes it for keccak",
     "jupyterlab": "what notebooks run in",
-    "onnx": "models as files",
     "pandas": "what notebooks hold tables in",
-    "safetensors": "models as files",
-    "scikit-learn": "what the notebook compares with",
     "scipy": "p-values of statistics",
 }
 """What is asked for and not imported, and why."""

@@ -44,7 +44,10 @@ COMMANDS = [
     "run",
     "resume",
     "status",
+    "result",
     "predict",
+    "export",
+    "card",
 ]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 

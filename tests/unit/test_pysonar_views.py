@@ -17,6 +17,7 @@ SUMMARY = {
     "closed": "LAST_ROUND",
     "asset": asdict(IN_ETHER),
     "initial_loss": 1_000_000,
+    "metric": "r2",
     "initial": {"r2": 0.0, "mse": 5572.2817},
     "final": {"r2": 0.5298, "mse": 2620.0},
     "target": {"r2": 0.55, "mse": 2507.5},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,27 @@ def test_complete_rows_miss_none_of_the_columns_named() -> None:
     assert found.complete(["age", "bmi"]).tolist() == [False, True, True]
     assert found.complete_rows(["age", "sex"]) is found
     assert found.complete_rows(["bmi", "age"]) is found.complete_rows(["bmi"])
-    assert found.complete_rows(["bmi"]).number("age").tolist() == [2, 3]
+    some = found.complete_rows(["bmi"])
+    assert some.number("age").tolist() == [2, 3]
+    last = some.where(np.array([False, True]))
+    assert (len(last), last.raw("bmi").tolist(), last.code("sex").tolist()) == (1, [30], [0])
+
+
+def test_what_is_made_of_rows_is_kept_until_something_else_is() -> None:
+    found, made = rows([1, 0, 20]), list[str]()
+
+    def make(name: str) -> str:
+        made.append(name)
+        return name
+
+    for name in ("a", "a", "b", "a"):
+        assert found.latest("slot", name, partial(make, name)) == name
+    assert made == ["a", "b", "a"]
+
+
+def test_rows_of_no_rows() -> None:
+    found = Rows(COLUMNS, np.zeros((0, 3)))
+    assert (len(found), found.misses, len(found.complete_rows(["age"]))) == (0, False, 0)
     assert len(found.where(np.array([True, False, False]))) == 1
 
 

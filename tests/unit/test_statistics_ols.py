@@ -214,3 +214,26 @@ def test_no_rows_and_no_weights_are_refused() -> None:
     values[:, 3] = 0
     with pytest.raises(DataError, match="column 'w': all weights are 0"):
         fitted(values, schema=columns, weight="w")
+
+
+def test_joint_tests_and_inflation_equal_the_pooled_ones() -> None:
+    values = table()
+    found = fitted(values)
+    rows = values[~np.isnan(values).any(axis=1)]
+    x = np.column_stack([np.ones(len(rows)), rows[:, :3] - [9e5, 0, 0]])
+
+    def rss(places: list[int]) -> float:
+        return float(np.linalg.lstsq(x[:, places], rows[:, 4], rcond=None)[1][0])
+
+    joint = found.f_test(["bmi", "sex[m]"])
+    f = (rss([0, 1]) - rss([0, 1, 2, 3])) / 2 / found.scale
+    assert joint.fvalue == pytest.approx(f, rel=1e-6)
+    assert joint.pvalue == pytest.approx(stats.f.sf(f, 2, found.df_resid), rel=1e-6, abs=1e-300)
+    assert found.f_test(["bmi"]).fvalue == pytest.approx(found["bmi"].t ** 2)
+    tss = float(np.sum((x[:, 2] - x[:, 2].mean()) ** 2))
+    rest = float(np.linalg.lstsq(x[:, [0, 1, 3]], x[:, 2], rcond=None)[1][0])
+    assert found.vif["bmi"] == pytest.approx(tss / rest, rel=1e-6)
+    with pytest.raises(DataError, match="names: 'sex' has no coefficient"):
+        found.f_test(["sex"])
+    with pytest.raises(KeyError):
+        found["sex"]

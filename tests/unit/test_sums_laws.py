@@ -23,7 +23,15 @@ from sonar.families.sums.totals import (
     totals,
 )
 from sonar.paillier.slots import MAX_MINES
-from tests.sums_kit import COLUMNS, hostile_parameters, hostile_rows, known_terms, rows_of, spec_of
+from tests.sums_kit import (
+    COLUMNS,
+    hostile_parameters,
+    hostile_rows,
+    kinds_of_terms,
+    known_terms,
+    rows_of,
+    spec_of,
+)
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -140,6 +148,11 @@ def test_the_fullest_cohort_fits_plan_and_word(parameters: int, term: dict[str, 
         cohort = [MAX_MINES * value for value in answer]
         assert all(-(1 << 62) < value < 1 << 62 for value in cohort)
         assert plan.unpack(plan.pack(cohort), weight=MAX_MINES) == cohort
+
+
+def test_every_kind_of_term_is_held_to_the_laws() -> None:
+    """A new kind has an example in `tests.sums_kit.TERMS`."""
+    assert {term["kind"] for _, term in known_terms()} == set(kinds_of_terms())
 
 
 @each_term

@@ -14,7 +14,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.classes.model import ClassModel, present
 from pysonar.statistics.columns import Names, category_column, chosen, outside, used
 from pysonar.statistics.fitted import design
-from pysonar.statistics.linear.gram import Gram, grams_of
+from pysonar.statistics.linear.gram import Gram, grams_of, impossible
 from sonar.data.schema import Column
 from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
@@ -140,6 +140,9 @@ class Lda(Discriminant):
         number = np.array([counts[place] for place in there], dtype=np.float64)
         means = gram.mean[:d] + (sums / number).T
         within = gram.cross[:d, :d] - (sums / number) @ sums.T
+        if min(counts) < 0 or (np.diag(within) < -1e-6 * np.diag(gram.cross)[:d]).any():
+            raise impossible()
+        within[np.diag_indices(d)] = np.maximum(np.diag(within), 0.0)
         n = round(gram.weight)
         if n <= len(there):
             raise DataError("rows", f"{n} are too few for {len(there)} classes", hint="wait for more mines")

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.data.schema import NumberColumn
+from sonar.errors import DataError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import labels_of
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.precise import WORD_BITS
-from sonar.families.sums.totals import Totals, plan_frac
+from sonar.families.sums.totals import Totals
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -42,21 +43,33 @@ class Gram:
             labels, self.mean[places], self.cross[np.ix_(places, places)], self.weight, self.noise[places]
         )
 
-    def __add__(self, other: Gram) -> Gram:
-        """Return the sum of what lies within two groups; the mean of both."""
-        weight = self.weight + other.weight
-        mean = (self.weight * self.mean + other.weight * other.mean) / weight if weight else self.mean
-        noise = np.maximum(self.noise, other.noise)
-        return Gram(self.labels, mean, self.cross + other.cross, weight, noise)
-
 
 def grams_of(spec: SumsSpec, found: Totals, mines: int, term: str = "moments") -> list[Gram]:
-    """Return a Gram for each group of a `Moments` term."""
+    """Return a Gram for each group of a `Moments` term. Raises DataError for sums that no rows have."""
     (moments,) = [each for each in spec.terms if each.name == term and isinstance(each, Moments)]
     labels = labels_of(spec.by_name, moments.columns)[1:]
     centre, scale = _scales(spec, moments)
-    rounding = mines**0.5 * 2.0 ** -(plan_frac(spec, mines) + WORD_BITS + 1)
-    return [_gram(labels, group, centre, scale, rounding) for group in np.moveaxis(found[term], 1, 0)]
+    rounding = mines**0.5 * 2.0 ** -(found.frac + WORD_BITS + 1)
+    grams = [_gram(labels, group, centre, scale, rounding) for group in np.moveaxis(found[term], 1, 0)]
+    for gram in grams:
+        _require_possible(gram)
+    return grams
+
+
+def _require_possible(gram: Gram) -> None:
+    """Refuse products that no rows have. Raises DataError."""
+    known = np.flatnonzero(gram.noise < 1)
+    deviation = np.sqrt(np.diag(gram.cross))[known]
+    correlation = gram.cross[np.ix_(known, known)] / np.outer(deviation, deviation)
+    room = len(known) * float(gram.noise[known].max(initial=0.0)) + 1e-9
+    if not np.isfinite(gram.cross).all() or (len(known) and np.linalg.eigvalsh(correlation)[0] < -room):
+        raise impossible()
+
+
+def impossible() -> DataError:
+    """Return the error of sums that no rows have."""
+    hint = "a mine sent others than its own; ask again without the mines that you do not trust"
+    return DataError("sums", "what was opened are the sums of no rows", hint=hint)
 
 
 def _scales(spec: SumsSpec, moments: Moments) -> tuple[Vector, Vector]:
@@ -83,7 +96,7 @@ def _gram(labels: tuple[str, ...], words: Matrix, centre: Vector, scale: Vector,
     ]
     if whole[0] <= 0:
         empty = np.zeros(d - 1)
-        return Gram(labels, empty, np.zeros((d - 1, d - 1)), 0.0, empty)
+        return Gram(labels, empty, np.zeros((d - 1, d - 1)), 0.0, empty + np.inf)
     rows, columns = np.triu_indices(d)
     cross = np.zeros((d, d))
     for i, j, value in zip(rows.tolist(), columns.tolist(), whole, strict=True):

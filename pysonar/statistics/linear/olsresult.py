@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,35 @@ from pysonar.statistics.linear.gram import Gram
 from pysonar.statistics.linear.least import Fit
 from pysonar.statistics.linear.paths import Path
 from pysonar.statistics.linear.penalised import ElasticNet, Penalised, Ridge
+from pysonar.statistics.linear.usable import correlation_of
 from pysonar.statistics.shown import plots
 from pysonar.statistics.shown.report import Report
 from pysonar.statistics.shown.table import Cell, Table
 from sonar.data.schema import NumberColumn, Schema
+from sonar.errors import DataError
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+
+
+class Coefficient(NamedTuple):
+    """A coefficient with its standard error, t, p, and the ends of its interval."""
+
+    coef: float
+    std_err: float
+    t: float
+    p: float
+    low: float
+    high: float
+
+
+class FTest(NamedTuple):
+    """An F statistic, its degrees of freedom, and its p-value."""
+
+    fvalue: float
+    df_num: int
+    df_denom: int
+    pvalue: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +182,36 @@ class OlsResult(Report):
         cells = zip(self.params, self.bse, self.tvalues, self.pvalues, self.low, self.high, strict=True)
         rows = tuple((name, tuple(map(float, row))) for name, row in zip(self.names, cells, strict=True))
         return (Table(("Coef.", "Std.Err.", "t", "P>|t|", *bounds), rows),)
+
+    def __getitem__(self, name: str) -> Coefficient:
+        """Return one coefficient and what is known of it. Raises KeyError."""
+        if name not in self.names:
+            raise KeyError(name)
+        place = self.names.index(name)
+        columns = self.params, self.bse, self.tvalues, self.pvalues, self.low, self.high
+        return Coefficient(*(float(column[place]) for column in columns))
+
+    def f_test(self, names: Sequence[str]) -> FTest:
+        """Test whether all of these coefficients are 0: of a category with many levels, say.
+
+        Raises DataError for a name that has no coefficient, ClientMissing.
+        """
+        for name in names:
+            if name not in self.names:
+                hint = f"there are {', '.join(self.names)}"
+                raise DataError("names", f"{name!r} has no coefficient", hint=hint)
+        places = [self.names.index(name) for name in names]
+        b, q = self.params[places], len(places)
+        f = float(b @ np.linalg.solve(self.covariance[np.ix_(places, places)], b)) / q
+        return FTest(f, q, self.df_resid, f_p_value(f, q, self.df_resid))
+
+    @property
+    def vif(self) -> dict[str, float]:
+        """How many times the other columns inflate each coefficient's variance, by name."""
+        assert self.gram is not None
+        predictors = self.gram.only(list(range(len(self.gram.labels) - 1)))
+        inflation = np.diag(np.linalg.inv(correlation_of(predictors.cross)))
+        return dict(zip(predictors.labels, inflation.tolist(), strict=True))
 
     def conf_int(self, alpha: float | None = None) -> Matrix:
         """Return the ends of intervals of 1 - `alpha`, float64[k, 2]."""

@@ -14,7 +14,7 @@ from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.course import Course, Point, contribution_vectors, next_point, start_of
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.inspection import ROUND_ONLY, WHY, Rules, inspect, rules_of, same
-from sonar.families.quadratic.noisy.releasing import check_noise, released_map, row_sums, sums_id
+from sonar.families.quadratic.noisy.side import NoisyQuadratic
 from sonar.families.quadratic.optimisers.base import Coefficients, Listed, Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
@@ -22,10 +22,9 @@ from sonar.families.quadratic.veiled.side import VeiledQuadratic
 from sonar.paillier.affine import Run, affine_update, estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.privacy.terms import Price, RowSums
 
 
-class Quadratic(VeiledQuadratic):
+class Quadratic(NoisyQuadratic, VeiledQuadratic):
     """Models that are linear in their weights."""
 
     why: Mapping[str, str] = WHY
@@ -58,6 +57,9 @@ class Quadratic(VeiledQuadratic):
         """Check by the number of rows alone whether a table could serve. Raises ConsentError."""
         check_rows(rows, spec)
 
+    def check_asked(self, spec: QuadraticSpec, rounds: int) -> None:
+        """All answers come from one (A, b), which `check_rows` takes as known in full."""
+
     def prepare(self, spec: QuadraticSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> LocalMap:
         """Return (A, b). Raises DataError, ConsentError, BoundsError."""
         return prepare(spec, plan, batches)
@@ -89,26 +91,6 @@ class Quadratic(VeiledQuadratic):
     ) -> list[int]:
         """Return b - A w."""
         return prepared.answer(question, plan.weight_frac)
-
-    def price(self, spec: QuadraticSpec) -> Price | None:
-        """Return what the noise leaves to be learned of a row; None without noise."""
-        return spec.noise.price if spec.noise else None
-
-    def check_noise(self, spec: QuadraticSpec, plan: SlotPlan) -> None:
-        """Check that rounding (A, b) takes nothing of shared noise. Raises ConsentError."""
-        check_noise(spec, plan)
-
-    def sums(self, spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
-        """Return the upper triangle of the sums of v v^T. Raises DataError, ConsentError."""
-        return row_sums(spec, batches)
-
-    def released(self, spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], rows: int) -> LocalMap:
-        """Return (A, b) with ridge. Raises BoundsError, DataError."""
-        return released_map(spec, plan, values, rows)
-
-    def sums_id(self, spec: QuadraticSpec) -> bytes:
-        """Return columns, feature map, target map and noise, without the ridge."""
-        return sums_id(spec)
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""

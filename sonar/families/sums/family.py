@@ -63,6 +63,10 @@ class Sums(Steps, Uncovered):
         """Check by the number of rows alone whether a table could serve. Raises ConsentError."""
         guards.check_rows(spec, rows)
 
+    def check_asked(self, spec: SumsSpec, rounds: int) -> None:
+        """Check how often questions at other numbers may be asked. Raises ConsentError."""
+        guards.check_asked(spec, rounds)
+
     def prepare(self, spec: SumsSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> Kept:
         """Return the sums, or the coded rows where questions differ. Raises DataError, ConsentError."""
         return preparing.prepare(spec, batches)

@@ -38,7 +38,7 @@ Counts = NDArray[np.int64]
 Vector = NDArray[np.float64]
 LEAST_ROWS = 10
 ROUNDS = 8
-"""At how many parameters the same rows are counted to be asked: regressions take 6 at most."""
+"""At how many parameters the same rows are asked at most: the six of a regression, and two to spare."""
 _USUAL_OF = 9
 _LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"
 _MORE = "register more rows, or join a bounty that asks for fewer sums"
@@ -70,6 +70,13 @@ def check_rows(spec: SumsSpec, rows: int) -> None:
             f"{has}, and the bounty's sums have room for at most {spec.rows_max} (rows_max)",
             hint="register a part of them as another data set; none is left out in silence",
         )
+
+
+def check_asked(spec: SumsSpec, rounds: int) -> None:
+    """Check that rows are asked about at no more parameters than `least_rows` counts. Raises ConsentError."""
+    if spec.parameters and rounds > ROUNDS:
+        problem = f"terms.rounds: is {rounds}, and a question whose numbers change is answered {ROUNDS} times"
+        raise ConsentError(f"{problem} at most", hint="more answers could be solved for single rows")
 
 
 class Guards:
@@ -230,9 +237,8 @@ class Weighing:
     def see(self, rows: Rows, parameters: Vector) -> None:
         """Take in a batch."""
         for term in self._spec.terms:
-            weights = term.weighed(self._spec.by_name, rows, parameters)
-            if weights is not None:
-                found = np.stack([weights.sum(axis=1), (weights * weights).sum(axis=1)])
+            found = term.weights_of(self._spec.by_name, rows, parameters)
+            if found is not None:
                 self._sums[term.name] = found + self._sums.get(term.name, 0.0)
 
     def check(self) -> None:

@@ -16,6 +16,7 @@ from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.totals import (
     Totals,
     batch_sums,
+    chunks,
     coded,
     parameters_from_integers,
     to_integers,
@@ -73,14 +74,15 @@ def prepare(spec: SumsSpec, batches: Iterable[Matrix]) -> Kept:
     """
     guards, none = Guards(spec), np.zeros(0)
     found, rows = np.zeros(spec.values), list[Matrix]()
-    for batch in coded(spec, batches):
-        guards.see(batch)
+    for batch in chunks(batches):
+        read = Rows(spec.columns, batch)
+        guards.see(read)
         if spec.parameters:
-            rows.append(batch.values)
+            rows.append(batch)
         else:
-            found += batch_sums(spec, batch, none)
+            found += batch_sums(spec, read, none)
     guards.check()
-    return Kept(spec, np.concatenate(rows) if spec.parameters else found[None, :])
+    return Kept(spec, np.concatenate(rows) if rows else found[None, :])
 
 
 def restored(spec: SumsSpec, data: bytes) -> Kept:

@@ -24,10 +24,13 @@ _CHUNK_ROWS = 16_384
 
 
 class Totals(Mapping[str, Vector]):
-    """Sums over rows, by a term's name: float64[shape] each. `rows`: over how many rows."""
+    """Sums over rows, by a term's name: float64[shape] each. `rows`: over how many rows.
 
-    def __init__(self, spec: SumsSpec, values: Vector) -> None:
-        self.spec, self.flat = spec, values
+    `frac`: to how many bits after the point each mine rounded them, as multiples of their bounds.
+    """
+
+    def __init__(self, spec: SumsSpec, values: Vector, frac: int = MAX_FRAC) -> None:
+        self.spec, self.flat, self.frac = spec, values, frac
         self.rows = round(float(values[0]))
 
     def __getitem__(self, name: str) -> Vector:
@@ -59,8 +62,12 @@ def totals(spec: SumsSpec, batches: Iterable[Matrix], parameters: Vector) -> Tot
 
 def coded(spec: SumsSpec, batches: Iterable[Matrix]) -> Iterator[Rows]:
     """Yield the rows in batches of one length, checked by the schema. Raises DataError."""
-    for batch in even(batches, _CHUNK_ROWS):
-        yield Rows(spec.columns, batch)
+    return (Rows(spec.columns, batch) for batch in chunks(batches))
+
+
+def chunks(batches: Iterable[Matrix]) -> Iterator[Matrix]:
+    """Yield the same rows in batches of one length; the last may be shorter."""
+    return even(batches, _CHUNK_ROWS)
 
 
 def batch_sums(spec: SumsSpec, rows: Rows, parameters: Vector) -> Vector:
@@ -74,7 +81,7 @@ def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -
 
     The integer of a value is round(total / bound * 2^data_frac), bound the most that one row adds to it.
     """
-    frac = plan_frac(spec, mines_max)
+    frac = min(SUM_BITS - spec.rows_max.bit_length() - mines_max.bit_length(), MAX_FRAC)
     bounds = Bounds(weight_max=1, a_row_l1_max=1, b_max=spec.rows_max << frac)
     return SlotPlan.make(
         key_bits=key_bits,
@@ -86,11 +93,6 @@ def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -
         data_frac=frac,
         free_bits=free_bits,
     )
-
-
-def plan_frac(spec: SumsSpec, mines_max: int) -> int:
-    """Return how many bits after the point a total has, as a multiple of its bound."""
-    return min(SUM_BITS - spec.rows_max.bit_length() - mines_max.bit_length(), MAX_FRAC)
 
 
 def to_integers(spec: SumsSpec, plan: SlotPlan, found: Totals) -> list[int]:
@@ -106,7 +108,7 @@ def to_integers(spec: SumsSpec, plan: SlotPlan, found: Totals) -> list[int]:
 def from_integers(spec: SumsSpec, plan: SlotPlan, sums: Sequence[int]) -> Totals:
     """Return the totals that opened integers, int[values], stand for."""
     values = np.array([float(value) for value in sums])
-    return Totals(spec, np.ldexp(values, -plan.data_frac) * spec.bounds)
+    return Totals(spec, np.ldexp(values, -plan.data_frac) * spec.bounds, plan.data_frac)
 
 
 def parameters_to_integers(parameters: Vector) -> tuple[int, ...]:

@@ -106,6 +106,13 @@ class BaseTerm(Record):
         """
         return None
 
+    def weights_of(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
+        """Return the sums of what is `weighed`, and of its squares, float64[2, kinds of weight]."""
+        weights = self.weighed(columns, rows, parameters)
+        if weights is None:
+            return None
+        return np.stack([weights.sum(axis=1), (weights * weights).sum(axis=1)])
+
     def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
         """Say what no rows could have sums like these, float64[shape], of one mine with `rows` rows.
 

@@ -34,9 +34,9 @@ def design_matrix(columns: Columns, names: Sequence[str], rows: Rows) -> Matrix:
     """Return float64[rows, width] for complete rows: ones, then each column in turn.
 
     A column of numbers is (x - centre) / scale, within ±1; one of categories has an indicator of each level
-    but the first. It is made once for some rows, and read-only.
+    but the first. It is read-only.
     """
-    return rows.kept(("design", *names), lambda: _made(columns, names, rows))
+    return rows.latest("design", tuple(names), lambda: _made(columns, names, rows))
 
 
 def _made(columns: Columns, names: Sequence[str], rows: Rows) -> Matrix:

@@ -13,8 +13,12 @@ from sonar.families.sums.terms.logs import Logs
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.outside import Outside
 from sonar.families.sums.terms.powers import Powers
+from sonar.families.sums.terms.steps.at_risk import AtRisk
+from sonar.families.sums.terms.steps.cox_step import CoxStep
+from sonar.families.sums.terms.steps.glm_step import GlmStep
+from sonar.families.sums.terms.steps.scores import Scores
 
 Term = Annotated[
-    Brackets | Cells | Histogram | Logs | Moments | Outside | Powers,
+    AtRisk | Brackets | Cells | CoxStep | GlmStep | Histogram | Logs | Moments | Outside | Powers | Scores,
     Field(discriminator="kind"),
 ]

@@ -1,0 +1,1 @@
+"""Commands of `pysonar` that have a file of their own."""

@@ -1,0 +1,1 @@
+"""What models of maximum likelihood share: Newton's steps, and what is told of coefficients."""

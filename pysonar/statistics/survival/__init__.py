@@ -1,0 +1,1 @@
+"""Times until an event: Kaplan-Meier curves, the log-rank test, and Cox's proportional hazards."""

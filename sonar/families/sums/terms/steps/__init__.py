@@ -1,0 +1,1 @@
+"""Terms of models that are found in several rounds, of survival, and of evaluation."""

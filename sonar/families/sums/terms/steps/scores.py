@@ -1,0 +1,201 @@
+"""How well a linear model at visible weights predicts: losses, counts of right and wrong, scores in bins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from sonar.data.fixed import Q32, floats, from_q32
+from sonar.data.schema import CategoryColumn, Rows
+from sonar.families.sums.terms.base import (
+    BaseTerm,
+    ColumnNames,
+    Columns,
+    Vector,
+    a_category,
+    a_number,
+)
+from sonar.families.sums.terms.design import design_matrix, width_of
+from sonar.protocol.record import Name
+
+Matrix = NDArray[np.float64]
+Task = Literal["regression", "logistic", "classes"]
+LOGIT_MAX = 35.0
+"""A logit beyond it is taken for it: a probability of 6e-16, as scikit-learn's log-loss takes."""
+MAX_EDGES = 1024
+_ERROR_MAX = 4.0  # of a regression, as a multiple of the target's half range
+REAL = {
+    "regression": ("rows", "y", "y2", "error", "error2", "error_abs", "clipped"),
+    "logistic": ("rows", "y", "log_loss", "brier"),
+    "classes": ("rows", "log_loss", "brier"),
+}
+"""What is summed of each task besides counts: see `Scores`."""
+
+
+class Scores(BaseTerm):
+    """Sums by group of a linear model's predictions: shape [groups, sums], at B weights a design row each.
+
+    The parameters are the weights, float64[outputs, width]: one output, or one for each level of the target
+    (`classes`, softmax). First `REAL` of the task. Then, with E edges that make bins b = 0, ..., E:
+
+    - regression, target y and errors in half ranges of the target's bounds: for each bin of the prediction
+      the number of rows, and the sums of prediction and target (3 [E + 1]);
+    - logistic: the number of rows by target (0, 1) and predicted (0, 1) at `threshold` (4), by target and bin
+      of the probability (2 [E + 1]), and the sum of probabilities in each bin (E + 1);
+    - classes, C of them: rows by target and predicted (C C), and for each class by not it or it and bin of
+      its probability (C 2 [E + 1]).
+    """
+
+    kind: Literal["scores"] = "scores"
+    task: Task
+    target: Name
+    columns: ColumnNames
+    edges_q32: Annotated[tuple[Q32, ...], Field(strict=False, min_length=1, max_length=MAX_EDGES)]
+    threshold_q32: Q32 = 1 << 31
+    by: Name | None = None
+
+    def check(self, columns: Columns, parameters: int) -> None:
+        """See `BaseTerm`."""
+        for name in self.columns:
+            if name not in columns:
+                raise ValueError(f"columns: there is no column {name!r}")
+        if self.by is not None:
+            a_category(columns, self.by, "by")
+        self._check_target(columns)
+        needed = self._outputs(columns) * width_of(columns, self.columns)
+        if parameters != needed:
+            raise ValueError(f"columns: need {needed} parameters, not {parameters}")
+        if list(self.edges_q32) != sorted(set(self.edges_q32)):
+            raise ValueError("edges: must ascend")
+
+    def shape(self, columns: Columns) -> tuple[int, ...]:
+        """See `BaseTerm`."""
+        bins = len(self.edges_q32) + 1
+        counts = {"regression": 3 * bins, "logistic": 4 + 3 * bins}.get(self.task, 0)
+        if self.task == "classes":
+            classes = self._outputs(columns)
+            counts = classes * classes + 2 * classes * bins
+        return (self._groups(columns), len(REAL[self.task]) + counts)
+
+    def bounds(self, columns: Columns) -> Vector:
+        """See `BaseTerm`."""
+        found = np.ones(self.shape(columns))
+        real = {
+            "regression": [1, 1, 1, _ERROR_MAX, _ERROR_MAX**2, _ERROR_MAX, 1],
+            "logistic": [1, 1, LOGIT_MAX + 1, 1],
+            "classes": [1, LOGIT_MAX + 1, 2],
+        }[self.task]
+        found[:, : len(real)] = real
+        bins = len(self.edges_q32) + 1
+        if self.task == "regression":
+            found[:, len(real) + bins : len(real) + 2 * bins] = _ERROR_MAX + 1
+        return found
+
+    def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
+        """See `BaseTerm`."""
+        rows = rows.where(rows.complete(self.needs(columns)))
+        x = design_matrix(columns, self.columns, rows)
+        scores = x @ parameters.reshape(self._outputs(columns), -1).T
+        group = np.zeros(len(rows), dtype=np.int64) if self.by is None else rows.code(self.by)
+        y = self._target(columns, rows)
+        found = [self._group(y[group == g], scores[group == g]) for g in range(self._groups(columns))]
+        return np.stack(found)
+
+    def words(self) -> str:
+        """See `BaseTerm`."""
+        by = f", by {self.by}" if self.by else ""
+        return f"how well {', '.join(self.columns)} predict {self.target}{by}, with weights that you see"
+
+    def solvable(self, columns: Columns) -> int:
+        """See `BaseTerm`: the counts are none."""
+        return self._groups(columns) * len(REAL[self.task])
+
+    def _group(self, y: Vector, scores: Matrix) -> Vector:
+        if self.task == "regression":
+            return self._regression(y, scores[:, 0])
+        if self.task == "logistic":
+            return self._logistic(y, scores[:, 0])
+        return self._classes(y.astype(np.int64), scores)
+
+    def _regression(self, y: Vector, prediction: Vector) -> Vector:
+        shown = np.clip(prediction, -_ERROR_MAX - 1, _ERROR_MAX + 1)
+        error = np.clip(prediction - y, -_ERROR_MAX, _ERROR_MAX)
+        clipped = (error != prediction - y).sum()
+        real = [
+            len(y),
+            y.sum(),
+            (y * y).sum(),
+            error.sum(),
+            (error * error).sum(),
+            np.abs(error).sum(),
+            clipped,
+        ]
+        place = self._bins(prediction)
+        bins = [self._counted(place), self._counted(place, shown), self._counted(place, y)]
+        return np.concatenate([np.array(real, dtype=np.float64), *bins])
+
+    def _logistic(self, y: Vector, logit: Vector) -> Vector:
+        logit = np.clip(logit, -LOGIT_MAX, LOGIT_MAX)
+        p = 1 / (1 + np.exp(-logit))
+        loss = np.logaddexp(0, np.where(y == 1, -logit, logit))
+        real = [len(y), y.sum(), loss.sum(), ((p - y) ** 2).sum()]
+        said, place, is_one = p >= from_q32(self.threshold_q32), self._bins(p), y == 1
+        counts = [(y_side & p_side).sum() for y_side in (~is_one, is_one) for p_side in (~said, said)]
+        bins = [self._counted(place[~is_one]), self._counted(place[is_one]), self._counted(place, p)]
+        return np.concatenate([np.array([*real, *counts], dtype=np.float64), *bins])
+
+    def _classes(self, y: NDArray[np.int64], scores: Matrix) -> Vector:
+        classes = scores.shape[1]
+        scores = np.maximum(scores - scores.max(axis=1, initial=-np.inf, keepdims=True), -LOGIT_MAX)
+        p = np.exp(scores)
+        p /= p.sum(axis=1, keepdims=True)
+        own = p[np.arange(len(y)), y]
+        hit = (y[:, None] == np.arange(classes)).astype(np.float64)
+        real = [len(y), -np.log(own).sum(), ((p - hit) ** 2).sum()]
+        told = np.bincount(y * classes + p.argmax(axis=1), minlength=classes * classes)
+        bins = [
+            self._counted(self._bins(p[:, c])[(y == c) == side])
+            for c in range(classes)
+            for side in (False, True)
+        ]
+        return np.concatenate([np.array(real, dtype=np.float64), told, *bins])
+
+    def _bins(self, values: Vector) -> NDArray[np.int64]:
+        return np.searchsorted(floats(self.edges_q32), values, side="right")
+
+    def _counted(self, place: NDArray[np.int64], weights: Vector | None = None) -> Vector:
+        found = np.bincount(place, weights=weights, minlength=len(self.edges_q32) + 1)
+        return found.astype(np.float64)
+
+    def _target(self, columns: Columns, rows: Rows) -> Vector:
+        """Return the target: a class, 0 or 1, or a number in half ranges of its bounds."""
+        if isinstance(columns[self.target], CategoryColumn):
+            return rows.code(self.target).astype(np.float64)
+        if self.task == "logistic":
+            return np.asarray(rows.number(self.target) > 0.5).astype(np.float64)
+        return rows.standard(self.target)
+
+    def _check_target(self, columns: Columns) -> None:
+        if self.task == "regression":
+            a_number(columns, self.target, "target")
+        elif self.task == "classes":
+            a_category(columns, self.target, "target")
+        elif isinstance(column := columns.get(self.target), CategoryColumn):
+            if len(column.levels) != 2:
+                raise ValueError(
+                    f"target: column {self.target!r} has {len(column.levels)} levels; 2 are expected"
+                )
+        else:
+            number = a_number(columns, self.target, "target")
+            if number.low < 0 or number.high > 1:
+                found = f"bounds {number.low:g} to {number.high:g}"
+                raise ValueError(f"target: column {self.target!r} has {found}; 0 to 1 are expected")
+
+    def _outputs(self, columns: Columns) -> int:
+        return len(a_category(columns, self.target, "target").levels) if self.task == "classes" else 1
+
+    def _groups(self, columns: Columns) -> int:
+        return 1 if self.by is None else len(a_category(columns, self.by, "by").levels)
