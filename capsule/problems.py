@@ -36,6 +36,7 @@ CODES = {
     "phase": 409,  # too late
     "depth": 409,  # too early: not on the chain yet, or not deep enough; may pass
     "model": 409,  # a model or key that is not the bounty's, or not sound
+    "vector": 403,  # what is told of no answer to a question that everybody sees
     "mine": 409,  # one mine's answer is at fault, which the problem names
     "cohort": 409,  # the set that is fixed cannot be opened: weights, dominance, too small a group
     "budget": 409,  # too many bits of one mine, which the problem names

@@ -205,7 +205,7 @@ class Service:
     def _limits(self, bounty: Bounty) -> tuple[int, int]:
         """The most bits told of a mine: in a round, and over all bounties."""
         rules = self._means.policy.policy
-        return min(bounty.cover.bits, rules.bits), rules.bits_per_mine
+        return min(bounty.bits, rules.bits), rules.bits_per_mine
 
     @contextmanager
     def _recording(self, *, tells_bits: bool = False) -> Iterator[None]:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, Study, connect, explain
     from pysonar.estimators.classifier import SonarClassifier
+    from pysonar.estimators.cox import SonarCox
+    from pysonar.estimators.glm import SonarGLM
     from pysonar.estimators.regressor import SonarRegressor
     from pysonar.frames.schema import category, columns_of, number
     from pysonar.show.plots import plot_calibration, plot_coefficients, plot_losses
 
-_ESTIMATORS = ("SonarClassifier", "SonarRegressor")
+_ESTIMATORS = ("SonarClassifier", "SonarCox", "SonarGLM", "SonarRegressor")
 _PLOTS = ("plot_calibration", "plot_coefficients", "plot_losses")
 _COLUMNS = ("category", "columns_of", "number")
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "LinearModel",
     "Session",
     "SonarClassifier",
+    "SonarCox",
+    "SonarGLM",
     "SonarRegressor",
     "Study",
     "category",

@@ -5,6 +5,8 @@ Only `pysonar.wiring` calls it, for bounties that have capsules: it loads what t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eth_account.signers.local import LocalAccount
 
 from pysonar.bounty.base import AnyBounty
@@ -28,6 +30,8 @@ from sonar.home.settings import NetworkConfig
 from sonar.ports import Store
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
+from sonar.veil.classes import Classes
+from sonar.veil.words import bits_asked
 
 Covered = VeiledHolder | WordsHolder
 """A holder behind capsules: of answers in ciphertexts, or in words."""
@@ -56,8 +60,20 @@ def holder_behind(bounty: AnyBounty, keys: Key | Keyring, panel: Panel, market: 
         raise LocalProtocolError("the bounty has no capsules")
     audit = audit_spec(judged(bounty)) if asked.audited else None
     wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
-    kind = WordsHolder if family_of(bounty.design.spec).visible else VeiledHolder
-    return kind(keys, panel, Place(market.chain_id, market.address), wanted)
+    place = Place(market.chain_id, market.address)
+    if not family_of(bounty.design.spec).visible:
+        return VeiledHolder(keys, panel, place, wanted)
+    return WordsHolder(keys, panel, place, replace(wanted, bits=_bits_of_words(bounty, panel, wanted)))
+
+
+def _bits_of_words(bounty: AnyBounty, panel: Panel, wanted: Wanted) -> int:
+    """How many bits capsules may tell of an answer in a round: no more than it takes to tell who has spoilt
+    a sum.
+    """
+    members = len(wanted.accounts or panel.accounts)
+    if members < wanted.threshold:  # which is refused when the members are asked
+        return wanted.bits
+    return min(wanted.bits, bits_asked(bounty.design.plan, Classes(members, wanted.threshold).count))
 
 
 def judged(bounty: AnyBounty) -> Bounty:

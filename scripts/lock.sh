@@ -21,5 +21,5 @@ lock requirements/contracts.in -o requirements/contracts.lock "$@"
 lock requirements/flower.in -o requirements/flower.lock "$@"
 # An independent sampler and independent accountants: they hold others back too.
 lock requirements/privacy.in -o requirements/privacy.lock "$@"
-# What statistics and models are compared with, beside ours in the versions that are tested.
-lock -c requirements/test.lock pyproject.toml requirements/build.in requirements/peers.in -o requirements/peers.lock "$@"
+# What statistics and models are compared with, beside ours; lifelines holds pandas back.
+lock pyproject.toml requirements/build.in requirements/peers.in -o requirements/peers.lock "$@"

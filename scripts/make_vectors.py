@@ -208,6 +208,13 @@ def _valid_manifests() -> dict[str, Manifest]:
         {"kind": "polynomial", "degree": 2},
         {"kind": "fourier", "weights_q32": [[1, -2, 3, -4, 5], [0] * 5], "phases_q32": [1 << 31, 0]},
     ]
+    leaves: list[dict[str, Any]] = [
+        {
+            "kind": "leaves",
+            "leaves": [[{"column": 0, "above_q32": -5, "upto_q32": 9}, {"column": 1, "upto_q32": 0}]],
+        },
+        {"kind": "standard", "mean_q32": [0, 1, 2], "std_q32": [1 << 32] * 3, "clip_q32": 8 << 32},
+    ]
     constants = {"centre_q32": -1 << 31, "scale_q32": 1 << 32, "clip_q32": 2 << 32}
     labels = [{"name": "ill", **constants}]
     taylor = {
@@ -247,6 +254,15 @@ def _valid_manifests() -> dict[str, Manifest]:
                 "plan": plan,
                 **links,
                 "zero_start": False,
+            }
+        ),
+        "model, leaves": ModelManifest.parse(
+            {
+                "name": "leaves",
+                "round": 1,
+                "family": spec | {"stages": leaves},
+                "plan": plan | {"weights": 4},
+                **links,
             }
         ),
         "model, among named mines": model.model_copy(update={"allow_list": listed.cid()}),

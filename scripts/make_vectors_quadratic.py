@@ -35,7 +35,7 @@ TABLE = np.array(
         [23.0, 2.0, 22.6, 9000.0, 0.0],
     ]
 )
-STANDARD = {
+STANDARD: dict[str, Any] = {
     "kind": "standard",
     "mean_q32": [to_q32(48.5), to_q32(1.5), to_q32(26.4)],
     "std_q32": [to_q32(13.1), to_q32(0.5), to_q32(4.4)],
@@ -46,6 +46,22 @@ FOURIER = {
     "kind": "fourier",
     "weights_q32": [[to_q32(x) for x in row] for row in ([0.5, -1.25, 0.75], [2.0, 0.0, -0.5])],
     "phases_q32": [to_q32(0.25), to_q32(3.5)],
+}
+LEAVES = {
+    "kind": "leaves",
+    "leaves": [
+        [{"column": 0, "above_q32": None, "upto_q32": to_q32(50.0)}],
+        [
+            {"column": 0, "above_q32": to_q32(24.0), "upto_q32": to_q32(59.0)},
+            {"column": 2, "above_q32": to_q32(22.3), "upto_q32": None},
+        ],
+    ],
+}
+OF_LEAVES = {
+    "kind": "standard",
+    "mean_q32": [*STANDARD["mean_q32"], to_q32(0.75), to_q32(0.5)],
+    "std_q32": [*STANDARD["std_q32"], to_q32(0.4375), to_q32(0.5)],
+    "clip_q32": STANDARD["clip_q32"],
 }
 
 
@@ -62,6 +78,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cut off": {"targets": [PROGRESSION], "stages": [{"kind": "clip", "clip_q32": to_q32(25.0)}]},
     "products": {"targets": [PROGRESSION], "stages": [STANDARD, POLYNOMIAL]},
     "cosines": {"targets": [PROGRESSION], "stages": [STANDARD, FOURIER]},
+    "leaves": {"targets": [PROGRESSION], "stages": [LEAVES, OF_LEAVES]},
     "two targets": {"targets": [PROGRESSION, CHANGE], "stages": [STANDARD]},
     "labels": {"targets": [target("ill", -0.25, 1.0, 2.0)], "stages": [STANDARD], "loss": "logistic-taylor"},
     "three local steps": {

@@ -8,23 +8,23 @@ from benchmarks.accuracy.auc import auc
 from benchmarks.accuracy.base import Figure
 from benchmarks.accuracy.breast_cancer import breast_cancer
 from benchmarks.accuracy.cox import cox
-from benchmarks.accuracy.diabetes import diabetes
 from benchmarks.accuracy.digits import digits
 from benchmarks.accuracy.glm import glm
 from benchmarks.accuracy.kaplan_meier import kaplan_meier
+from benchmarks.accuracy.leaves import leaves
 from benchmarks.accuracy.logistic import logistic
 from benchmarks.accuracy.ols import moments, ols
 from benchmarks.accuracy.wine import wine
 
 FIGURES: Mapping[str, Figure] = {
-    "auc": auc,
-    "cox": cox,
-    "diabetes": diabetes,
-    "glm": glm,
-    "kaplan-meier": kaplan_meier,
-    "logistic": logistic,
     "moments": moments,
     "ols": ols,
+    "glm": glm,
+    "logistic": logistic,
+    "cox": cox,
+    "kaplan-meier": kaplan_meier,
+    "auc": auc,
+    "leaves": leaves,
     "breast-cancer": breast_cancer,
     "wine": wine,
     "digits": digits,

@@ -12,12 +12,13 @@ from capsule.home.keys import Epoch
 from capsule.problems import Refused
 from sonar.chain.signatures import key_fault
 from sonar.errors import BlobTooLarge, CiphertextError, ManifestError, PlanError
+from sonar.families.registry import family_of
 from sonar.manifests.model import FROZEN, KeyManifest, ModelManifest, VeilCover
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
-from sonar.veil.words import WORD_BITS
+from sonar.veil.words import WORD_BITS, bits_asked
 
 if TYPE_CHECKING:
     from capsule.opening.chainview import View
@@ -60,6 +61,18 @@ class Bounty:
     def are_words(self) -> bool:
         """Whether answers are words: masks are added modulo 2^64, and nothing is encrypted."""
         return self.model.answers_are_words
+
+    @property
+    def tells_range_only(self) -> bool:
+        """Whether nothing is told of single answers but whether a word is in range: nobody is scored."""
+        return self.are_words and not family_of(self.model.family).scored
+
+    @property
+    def bits(self) -> int:
+        """The most bits that are told of one mine in a round."""
+        if not self.tells_range_only:
+            return self.cover.bits
+        return min(self.cover.bits, bits_asked(self.plan, self.cover.classes.count))
 
     @property
     def value_bits(self) -> int:

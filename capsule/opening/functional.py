@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from gmpy2 import mpz
 
 from capsule.home.entries import Ask as Told
@@ -17,7 +18,7 @@ from sonar.paillier.cohort import digest_of_parts
 from sonar.protocol.ids import Address, Digest
 from sonar.veil.functionals import class_value, read_vector, told
 from sonar.veil.masks import Words, class_masks, class_wraps
-from sonar.veil.words import class_word_value, read_words
+from sonar.veil.words import class_word_value, read_words, spoiler_bits
 
 if TYPE_CHECKING:
     from capsule.opening.bounties import Bounty
@@ -56,7 +57,40 @@ def questions_of(bounty: Bounty, request: FunctionalRequest) -> list[Question]:
         raise Refused(
             "too-large", f"the request takes {work} products; the limit is {MOST_DIGITS}", hint=_LONG
         )
+    if bounty.tells_range_only:
+        _check_range_only(bounty, request)
     return [Question(ask, _digest(request.round, ask, hashes)) for ask in request.asks]
+
+
+def _check_range_only(bounty: Bounty, request: FunctionalRequest) -> None:
+    """Check that no more is asked than what tells whose word is out of range: the first bits of one word, or
+    of none. By other vectors, multiples of a word above all, its last bits could be asked for. Raises
+    Refused.
+    """
+    plan = bounty.plan
+    for index, data in enumerate(request.vectors):
+        words = _words_in(data, plan.weights, index)
+        if np.count_nonzero(words) > 1 or words.max() > 1:
+            raise Refused(
+                "vector",
+                f"vectors.{index} is neither zero nor one at a single word; nothing else is told of answers "
+                "to a question that everybody sees",
+            )
+    most = spoiler_bits(plan, bounty.cover.classes.count)
+    for ask in request.asks:
+        if ask.bits > most or len(ask.parts) > 1:
+            raise Refused(
+                "vector",
+                f"an ask about {ask.mine} is for {ask.bits} bits of {len(ask.parts)} answers; of one answer "
+                f"at most {most} bits are told: they say whether a word is in range",
+            )
+
+
+def _words_in(data: bytes, count: int, index: int) -> Words:
+    try:
+        return read_words(data, count, "vectors")
+    except ManifestError as error:
+        raise Refused("malformed", f"vectors.{index}: {error.problem}") from error
 
 
 def _digest(number: int, ask: Ask, hashes: Sequence[bytes]) -> bytes:
@@ -151,11 +185,7 @@ class Teller:
 
     def _words_at(self, index: int) -> Words:
         if index not in self._words:
-            try:
-                count = self._bounty.plan.weights
-                self._words[index] = read_words(self._request.vectors[index], count, "vectors")
-            except ManifestError as error:
-                raise Refused("malformed", f"vectors.{index}: {error.problem}") from error
+            self._words[index] = _words_in(self._request.vectors[index], self._bounty.plan.weights, index)
         return self._words[index]
 
     def _masked(self, mine: Address, number: int, update: bytes) -> Masked:

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 WHO = ("you, with this program", "you, with other software", "a mine", "other mines", "everybody")
 CAPSULE = "a capsule"
+_TOLD_FOR = {
+    False: "for tests and scores",
+    True: "of which most are asked only if a sum is out of range, to tell whose doing it is",
+}
+"""What bits of single answers are for, by whether everybody sees the question."""
 
 
 def readers(bounty: AnyBounty) -> list[str]:
     """Return who could read single answers, in lines."""
     asked, least = bounty.settings.capsules, bounty.offer.terms.min_mines
-    own = "sums" if family_of(bounty.design.spec).visible else "A and b"
+    visible = family_of(bounty.design.spec).visible
+    own = "sums" if visible else "A and b"
     if asked is None:
         noise = ", with its noise" if family_of(bounty.design.spec).price(bounty.design.spec) else ""
         return [
@@ -31,9 +37,14 @@ def readers(bounty: AnyBounty) -> list[str]:
     lines = [
         f"in plain words: no software of yours can open a mine's {own}, unless {asked.threshold} capsules "
         f"help it ({asked.threshold} of {held}); each tells at most {asked.bits} bits of an answer, "
-        f"for tests and scores; and min_mines counts {least} addresses, not people",
+        f"{_TOLD_FOR[visible]}; and min_mines counts {least} addresses, not people",
         "each capsule: who answers when, and masks; never data, nor your key",
     ]
+    if visible:
+        lines.append(
+            "single answers are not tested behind capsules, and the same data under several addresses count "
+            "as several mines: nobody sees that two answers are equal"
+        )
     if asked.audited:
         lines.append(
             "since they audit, each capsule also sees the weights, your holdout and the pooled sums; and "
@@ -77,8 +88,8 @@ def learned(
     needed, asked = bounty.rounds_to_all, bounty.settings.capsules
     pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
     bits = max((each.score_bits for each in revealed.values()), default=0)
-    tested = f"{bits} bits of scores, and yes/no tests"
     visible = family_of(bounty.design.spec).visible
+    tested = f"{bits} bits of scores, and yes/no tests"
     hidden = "all" if visible else "encrypted"
     known = {
         "the question" if visible else "the weights": ("all", "all", hidden, hidden, hidden),
@@ -92,9 +103,16 @@ def learned(
     told = max((each.told_bits for each in revealed.values()), default=0)
     opened = "all" if asked.audited else "encrypted"
     known["sums over all mines' data"] = (pooled, pooled, "no", "no", "no")
-    known["sums over one mine's data"] = (tested, f"{told} bits", "its own", "no", "no")
+    known["sums over one mine's data"] = (
+        f"{told} bits" if visible else tested,
+        f"{told} bits",
+        "its own",
+        "no",
+        "no",
+    )
     known["single rows"] = ("no", "no", "its own", "no", "no")
     seen = {
+        "the question": "all",
         "the weights": opened,
         "sums over all mines' data": pooled if asked.audited else "no",
         "sums over one mine's data": "no",

@@ -10,6 +10,7 @@ from pysonar.bounty.study import Study
 from pysonar.bounty.told import asking, offered
 from pysonar.given import require_type
 from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.telling.amounts import format_amount
 from sonar.telling.figures import heading, in_words, plain
 from sonar.telling.text import span
@@ -181,10 +182,9 @@ def _tells(bounty: Bounty) -> str:
 def _of_products(bounty: Bounty) -> list[str]:
     """What the sums are over, if not over the columns themselves."""
     spec = bounty.design.spec
-    if spec.mixes:
-        plain = any(getattr(stage, "beside", None) for stage in spec.stages)
-        kinds = "two columns or cosines" if plain else "two cosines"
-        return [f"A and b are sums over rows of products of {kinds}, and of one and the target"]
+    told = [f"A and b are sums over rows of {stage.sums}" for stage in spec.stages if stage.mixes]
+    if told:
+        return [*told, *_of_leaves(spec)]
     most = 2 * spec.degree
     if most == 2:
         return []
@@ -192,6 +192,14 @@ def _of_products(bounty: Bounty) -> list[str]:
         f"A and b are sums over rows of products of up to {most} columns; of columns of 0 and 1 these count "
         f"the rows that have {most} of them at once"
     ]
+
+
+def _of_leaves(spec: QuadraticSpec) -> list[str]:
+    """Say what leaves are, by the first."""
+    if not any(stage.leads for stage in spec.stages):
+        return []
+    leaves = spec.names[len(spec.features) : -1]
+    return [f"a leaf is a column of 0 and 1: the first of {len(leaves)} is 1 in rows where {leaves[0]}"]
 
 
 def _needs(bounty: Bounty) -> list[str]:
@@ -203,6 +211,10 @@ def _needs(bounty: Bounty) -> list[str]:
     ]
     if bounty.settings.privacy is None:
         lines.append("of a column of 0 and 1, five rows of each")
+    if any(stage.leads for stage in spec.stages) and bounty.settings.privacy is None:
+        lines.append(
+            "of each leaf, five rows in it and five out of it; and two leaves differ in five, or none"
+        )
     if degree > 1 and bounty.settings.privacy is None:
         lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that occurs")
     if train_s >= 1:

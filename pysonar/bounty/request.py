@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from pysonar.bounty.base import Offered
 from pysonar.bounty.kinds.judged import Judged
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
-from pysonar.bounty.start import adopted, check_kind, designed, named
+from pysonar.bounty.start import adopted, check_kind, designed, named, with_leaves
 from pysonar.bounty.tables import HeldOut, in_memory, load, read
 from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
@@ -133,7 +133,7 @@ class Bounty(Judged, Offered):
     def _begun(cls, settings: Settings, held_out: HeldOut, start: Any) -> Bounty:
         """Return the bounty that begins with what was given as its start."""
         if start is None:
-            return cls(settings, held_out)
+            return cls(with_leaves(settings, held_out), held_out)
         return cls(settings, held_out, adopted(start, settings, held_out))
 
     def __post_init__(self) -> None:

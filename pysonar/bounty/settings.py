@@ -206,8 +206,7 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     """Return the checked settings. Raises ConfigError naming the field."""
     for name in fields:
         if name in _WRITTEN_NOW:
-            problem = "is no longer a field"
-            raise ConfigError(name, problem, hint=_WRITTEN_NOW[name].format(fields[name]))
+            raise ConfigError(name, "is no longer a field", hint=_WRITTEN_NOW[name].format(fields[name]))
     settings = validated(Settings, fields, "")
     if settings.local_rate is not None and settings.local_steps == 1:
         hint = "leave it out, or ask for more local_steps, which go by it"
@@ -225,15 +224,20 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def _check_capsules(settings: Settings) -> None:
-    """Raises ConfigError for capsules that make no sense."""
-    if (asked := settings.capsules) is None:
-        return
+def check_members(asked: CapsuleSettings) -> None:
+    """Check that enough members are named. Raises ConfigError."""
     accounts = asked.accounts
     if accounts and asked.threshold > len(accounts):
         problem = f"is {asked.threshold}, and only {count(len(accounts), 'capsule')} named in members"
         hint = f"name more, or give threshold = {len(accounts)}"
         raise ConfigError("capsules.threshold", problem, hint=hint)
+
+
+def _check_capsules(settings: Settings) -> None:
+    """Raises ConfigError for capsules that make no sense."""
+    if (asked := settings.capsules) is None:
+        return
+    check_members(asked)
     if (
         asked.bits < MOST_BITS
     ):  # else capsules refuse what auditors want to see, and the round becomes overdue

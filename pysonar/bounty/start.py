@@ -12,11 +12,15 @@ import numpy as np
 from pysonar.bounty.settings import Settings
 from pysonar.bounty.tables import HeldOut
 from pysonar.models.foreign import weights_of
+from pysonar.models.growing import MINE_ROWS, grown
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of
+from sonar.families.quadratic.losses.classes import codes_of, one_vs_rest
+from sonar.families.quadratic.maps.leaves import Leaves, LeavesWish
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
+from sonar.families.quadratic.spec import least_rows
 from sonar.home.files import expanded
 from sonar.protocol.wording import in_toml
 
@@ -73,11 +77,30 @@ def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
     return LinearModel.at(design, weights, design.holdout.loss(weights, design.metric), calibrate=False)
 
 
+def with_leaves(settings: Settings, held_out: HeldOut) -> Settings:
+    """Return the settings with the leaves of their feature map grown on the held-out rows, if it has any.
+
+    What mines have at least is then said too: leaves are as large as that needs. Raises ConfigError,
+    DataError.
+    """
+    wish = settings.feature_map
+    if not isinstance(wish, LeavesWish) or wish.grown is not None:
+        return settings
+    rows = settings.rows_min or MINE_ROWS
+    y, labels = held_out.y, held_out.labels
+    targets = y if labels is None else one_vs_rest(labels, codes_of(labels, y[:, 0]))
+    leaves = grown(wish, held_out.features, held_out.x, targets, rows)
+    assert leaves.grown is not None
+    needed = least_rows([Leaves(leaves=leaves.grown)], held_out.x.shape[1])
+    return settings.model_copy(update={"feature_map": leaves, "rows_min": max(rows, needed)})
+
+
 def designed(settings: Settings, held_out: HeldOut, start: LinearModel | None) -> Design:
     """Return the design of a bounty that begins with `start`, or with the null model.
 
     Raises DataError, ConfigError, BoundsError, PlanError, ManifestError.
     """
+    settings = settings if start is not None else with_leaves(settings, held_out)
     fields = {name: getattr(settings, name) for name in _WISHED}
     if start is not None:
         fields["feature_map"] = taken_over(start.spec.stages)

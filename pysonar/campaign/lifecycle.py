@@ -131,11 +131,15 @@ class Campaign:
         Raises EnvironmentFault if no round has trained one, JournalError if this home is an older copy;
         UsageError for a statistic, which has no model.
         """
+        self._require_model()
         found = self.found()
-        if not isinstance(found, LinearModel):
+        assert isinstance(found, LinearModel)
+        return found
+
+    def _require_model(self) -> None:
+        if not self.bounty.metric:
             problem = f"the bounty {self.bounty.settings.name!r} asks for a statistic, and trains no model"
             raise UsageError(problem, hint="campaign.result() gives what it has found")
-        return found
 
     def ridge(self) -> LinearModel:
         """Return the model with the ridge that is best on the holdout, made from the sums opened so far.
@@ -284,8 +288,10 @@ class Campaign:
 
         You can interrupt it at any time: it completes its current step. Calling it again, or on a new
         object with the same home, continues. Raises what `tick` raises; faults that may pass are tried again
-        for the bounty's `patience_s`. Raises EnvironmentFault if it ended and nothing is trained.
+        for the bounty's `patience_s`. Raises EnvironmentFault if it ended and nothing is trained; UsageError
+        for a statistic: see `result`.
         """
+        self._require_model()
         self.run(poll_s=poll_s)
         return self.model
 
@@ -301,7 +307,7 @@ class Campaign:
     def resume(self, *, poll_s: float = 0.25) -> Any:
         """Go on with a campaign that was started before, and return what it has found, as `result` does.
 
-        Raises ConfigError.
+        Raises ConfigError for one that was not.
         """
         if self.records.get(Posting) is None:
             raise ConfigError(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts, series_of
 from pysonar.frames.named import cells_of
 from pysonar.given import require_type
-from sonar.data.fixed import to_q32
+from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.data.schema import MAX_LEVELS, CategoryColumn, Column, NumberColumn
 from sonar.errors import ConfigError, DataError
 from sonar.protocol.wording import first_fault
@@ -37,8 +37,10 @@ def number(name: str, low: float, high: float, *, missing: bool = False, unit: s
     if not low < high:
         hint = "give the least and the largest value that a row may have"
         raise ConfigError(f"columns.{name}.low", f"{low:g} is not below high, {high:g}", hint=hint)
-    q32 = {f"{field}_q32": to_q32(float(value), f"column {name!r}") for field, value in bounds.items()}
-    return _made(NumberColumn, name, {**q32, "missing": missing, "unit": unit})
+    for value in bounds.values():
+        to_q32(float(value), f"column {name!r}")  # says what is too large
+    outwards = {"low_q32": math.floor(low * Q32_ONE), "high_q32": math.ceil(high * Q32_ONE)}
+    return _made(NumberColumn, name, {**outwards, "missing": missing, "unit": unit})
 
 
 def category(name: str, levels: Sequence[str], *, missing: bool = False) -> CategoryColumn:

@@ -106,7 +106,8 @@ class LiveTold:
     def _table(self, party: str, caption: str) -> str:
         """The rounds that one party told."""
         rows = [self._rounds[key] for key in sorted(self._rounds) if key[0] == party]
-        names = next((list(row.figures) for row in rows if row.figures), ["loss"])
+        other = "brought" if any(row.told for row in rows) else "loss"
+        names = next((list(row.figures) for row in rows if row.figures), [other])
         told = ["round", *map(heading, names), "", "updates", "paid"]
         heads = "".join(f'<th style="{_CELL}">{_safe(each)}</th>' for each in told)
         losses = [row.loss for row in rows if row.loss is not None]
@@ -116,11 +117,13 @@ class LiveTold:
 
 def _row(row: CampaignRound, names: list[str], losses: list[int]) -> str:
     """One round, with the figures of these names, and a bar for its loss among `losses`."""
-    shown = cells(row.figures, names) if row.figures else [row.ended, *[""] * (len(names) - 1)]
+    ended = row.told or row.ended
+    shown = cells(row.figures, names) if row.figures else [ended, *[""] * (len(names) - 1)]
     before = [str(row.round), *shown]
     after = [f"{len(row.accepted)} of {len(row.cohort)}", format_amount(row.paid_units, row.asset)]
     left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row.left_out.items())
-    drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{_bar(row.loss, losses)}</td>'
+    bar = _bar(None if row.told else row.loss, losses)
+    drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{bar}</td>'
     return f"<tr>{_cells(before)}{drawn}{_cells(after)}<td>{_safe(left_out)}</td></tr>"
 
 

@@ -13,15 +13,19 @@ from pysonar.statistics.linear.correlation import Correlation
 from pysonar.statistics.linear.ols import Ols
 from pysonar.statistics.linear.pca import Pca
 from pysonar.statistics.linear.penalised import ElasticNet, Ridge
+from pysonar.statistics.single.crosstab import Crosstab
 from pysonar.statistics.single.describe import Describe
+from pysonar.statistics.single.groups import Anova
 from pysonar.statistics.single.histograms import AskHistogram
 from pysonar.statistics.single.quantiles import Quantiles
 from pysonar.statistics.survival.cox import Cox
 from pysonar.statistics.survival.kaplan_meier import KaplanMeier, LogRank
 
 STATISTICS: dict[str, type[Statistic]] = {
+    "anova": Anova,
     "correlation": Correlation,
     "cox": Cox,
+    "crosstab": Crosstab,
     "describe": Describe,
     "elastic-net": ElasticNet,
     "evaluation": Evaluation,

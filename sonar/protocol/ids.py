@@ -160,6 +160,13 @@ def links_of(data: bytes) -> tuple[Cid, ...]:
     return tuple(Cid.of_blob(part) for part in parts_of(data))
 
 
+def check_parts(links: Sequence[Cid], size: int) -> None:
+    """Check that a blob of `size` bytes has as many parts as it takes. Raises ManifestError."""
+    expected = max(-(-size // PART_BYTES), 1)
+    if len(links) != expected:
+        raise ManifestError("blobs", f"{len(links)} parts, and {size} bytes take {expected}")
+
+
 def joined(links: Sequence[Cid], size: int, get: Callable[[Cid, int], bytes]) -> bytes:
     """Return the blob of `size` bytes whose parts `links` name; `get` returns one part of at most that many
     bytes.
@@ -167,9 +174,7 @@ def joined(links: Sequence[Cid], size: int, get: Callable[[Cid, int], bytes]) ->
     Raises ManifestError for another number of parts or bytes before it asks for the rest, and what `get`
     does.
     """
-    expected = max(-(-size // PART_BYTES), 1)
-    if len(links) != expected:
-        raise ManifestError("blobs", f"{len(links)} parts, and {size} bytes take {expected}")
+    check_parts(links, size)
     parts = []
     for index, link in enumerate(links):
         length = min(PART_BYTES, size - index * PART_BYTES)

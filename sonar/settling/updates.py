@@ -15,7 +15,7 @@ from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, check_parts, joined
 from sonar.settling.verdict import MALFORMED, REASON_MAX
 from sonar.veil.masks import WORD_BYTES, read_wraps
 
@@ -167,6 +167,7 @@ def check_update(manifest: UpdateManifest, expected: Expected, mine: Address) ->
     for name, value in wanted.items():
         if getattr(manifest, name) != value:
             raise ManifestError(name, f"is not this {'mine' if name == 'mine' else 'round'}'s")
+    check_parts(manifest.blobs, expected.form.blob_bytes)
     check_veil(manifest.veil, expected.cover, expected.plan, are_words=expected.form.are_words)
     if manifest.rows < (least := expected.spec.rows_min):
         raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {least}")

@@ -40,9 +40,11 @@ _HALF = 1 << (WORD_BITS - 1)
 
 def to_words(values: Sequence[int]) -> Words:
     """Return signed integers as words uint64[values], in two's complement. Raises UsageError."""
-    if any(not -_HALF <= int(value) < _HALF for value in values):
-        raise UsageError(f"a word holds a signed integer of {WORD_BITS} bits; one of the values has more")
-    return np.array([int(value) & _ALL for value in values], dtype=np.uint64)
+    try:
+        return np.array(values, dtype=np.int64).view(np.uint64)
+    except OverflowError:
+        problem = f"a word holds a signed integer of {WORD_BITS} bits; one of the values has more"
+        raise UsageError(problem) from None
 
 
 def write_words(words: Words) -> bytes:
@@ -86,6 +88,13 @@ def spoiler_bits(plan: SlotPlan, classes: int) -> int:
             hint="raise data_frac",
         )
     return bits
+
+
+def bits_asked(plan: SlotPlan, classes: int) -> int:
+    """Return how many bits of an answer are asked in a round at most, where nobody is scored: one by which
+    nothing is told but that it can be opened, and those of one word. Raises PlanError.
+    """
+    return 1 + spoiler_bits(plan, classes)
 
 
 def slack(plan: SlotPlan, classes: int) -> int:

@@ -15,9 +15,11 @@ import pytest
 from sonar.errors import CapsulesDiffer, ConfigError
 from sonar.manifests.capsule import SumAnswer
 from sonar.protocol.events import CohortFixed, RoundSettled
-from sonar.protocol.ids import Cid, links_of
+from sonar.protocol.ids import Cid, hex32, links_of
+from sonar.telling.verdicts import BountyVerified
 from sonar.veil.masks import Words
 from sonar.veil.words import read_words, write_words
+from sonar.verifying.reading import posted_as, verify
 from tests.integration.campaign_kit import World
 from tests.integration.capsule_world import InProcess
 from tests.integration.words_world import WordsMine, WordsWorld
@@ -211,3 +213,26 @@ def test_one_bad_envelope_each_for_two_capsules_stops_no_sum(tmp_path: Path) -> 
 def test_an_audit_of_a_study_is_refused_before_anything_is_posted(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"capsules\.audit: is true, and of a statistic there is nothing"):
         WordsWorld(tmp_path, study={"capsules": {"audit": True}})
+
+
+def verified(world: WordsWorld, campaign: Any) -> BountyVerified:
+    return verify(world.market, lambda: world.store, posted_as(world.market, hex32(campaign.id)))
+
+
+def test_anybody_can_verify_a_study_in_words(tmp_path: Path) -> None:
+    """A spoilt round and a malformed update are the mines' own doing. Words that are gone are told."""
+    world = WordsWorld(tmp_path, mines=6)
+    mine_of(world, 3).change = far
+    one_word_less(mine_of(world, 4))
+    campaign = world.campaign()
+    world.run(campaign)
+    told = verified(world, campaign)
+    assert (told.result, len(told.rounds)) == ("holds", 3)
+
+    (honest, *_) = world.miners
+    digest, _, (words, _) = honest.ready[1]
+    assert digest in world.memory._blobs
+    del world.memory._blobs[links_of(words)[0].digest]
+    told = verified(world, campaign)
+    (missing,) = (each for one in told.rounds for each in one.findings if each.kind == "unknown")
+    assert (told.result, honest.address in missing.field) == ("unknown", True)

@@ -76,6 +76,21 @@ def test_a_curved_target(
     assert model.spec.words in " ".join(explain(world.bounty).split())
 
 
+def test_leaves_follow_a_target_with_steps(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, size=(200 + 3 * 180, 2))
+    y = 10.0 * ((x[:, 0] > 0.5) & (x[:, 1] > 0)) - 5.0 * (np.abs(x[:, 1]) < 0.5) + rng.normal(size=len(x))
+    trees = {"kind": "leaves", "trees": 10}
+    world = play(tmp_path, x, y, holdout=200, sizes=[180] * 3, rounds=5, rows_min=180, feature_map=trees)
+    assert world.problems() == []
+    assert all(len(line["accepted"]) == 3 for line in world.campaign.history())
+    line = LinearRegression().fit(x[200:], y[200:])
+    rest = float(np.mean((line.predict(x[:200]) - y[:200]) ** 2))
+    assert world.campaign.model.figures["mse"] < 0.3 * rest
+    names = world.campaign.model.coefficients
+    assert any(" <= " in name and " and " in name for name in names)
+
+
 def test_a_campaign_goes_on_with_the_map_that_it_posted(tmp_path: Path) -> None:
     """Nothing but the home is left of the first process: the bounty comes from its shelf."""
     drawn = {"kind": "fourier", "n_components": 12, "random_state": 5}

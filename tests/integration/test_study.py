@@ -28,6 +28,7 @@ def test_one_round_gives_the_means_of_the_pooled_rows(tmp_path: Path) -> None:
     assert found["age"] == pytest.approx(world.pooled[:, 0].mean(), abs=1e-6)
     assert found["height"] == pytest.approx(world.pooled[:, 1].mean(), abs=1e-6)
     assert (found["rows"], found["mines"]) == (120, 3)
+    assert summary.result == found
     assert summary.closed == "TARGET_REACHED"
     assert summary.paid_units == 3 * ETHER // 100  # unused fees came back
     assert summary.refunded_units == summary.escrow_units - summary.paid_units
@@ -71,6 +72,7 @@ def test_sums_that_allow_no_answer_end_the_bounty_and_are_told_at_its_end(tmp_pa
     assert summary.closed == "TARGET_REACHED"
     with pytest.raises(DataError, match="collinear"):
         campaign.result()
+    assert summary.result is None
     world.check_money()
 
 
@@ -80,17 +82,18 @@ def test_a_study_that_ends_before_its_last_sum_says_so(tmp_path: Path) -> None:
     world.run(campaign)
     with pytest.raises(EnvironmentFault, match="has opened 2 sums of at most 3"):
         campaign.result()
-    with pytest.raises(EnvironmentFault):
-        _ = campaign.model
 
 
 def test_a_study_has_no_model(tmp_path: Path) -> None:
     world = StudyWorld(tmp_path)
     campaign = world.campaign()
     world.run(campaign)
-    with pytest.raises(UsageError, match=r"asks for a statistic.*") as told:
+    with pytest.raises(UsageError, match="asks for a statistic") as told:
         _ = campaign.model
     assert "campaign.result()" in told.value.hint
+    with pytest.raises(UsageError, match="asks for a statistic"):
+        campaign.fit()
+    assert campaign.resume().to_dict() == campaign.result().to_dict()
 
 
 # --- mines that send something else ---
@@ -235,3 +238,16 @@ def test_a_study_is_verified_and_a_missing_question_is_found(tmp_path: Path) -> 
     told = verify(world.market, lambda: world.store, posted)
     (missing,) = (each for one in told.rounds for each in one.findings if each.kind == "unknown")
     assert (told.result, missing.group, missing.field) == ("unknown", "model", "question")
+
+
+def test_a_study_is_closed_when_its_scientist_wishes(tmp_path: Path) -> None:
+    world = StudyWorld(tmp_path, statistic=Thrice())
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: len(world.events(RoundSettled)) == 1)
+    campaign.close_bounty()
+    summary = world.run_to_end(campaign)
+    assert summary.closed == "BY_SCIENTIST"
+    assert len(world.events(RoundSettled)) < 3
+    with pytest.raises(EnvironmentFault, match="of at most 3"):
+        campaign.result()
+    world.check_money()

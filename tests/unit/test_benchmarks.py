@@ -45,6 +45,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "veil_update",
         "veil_update_phe",
         "veil_masks",
+        "words",
         "veil_sum",
         "veil_openings",
         "veil_audit",

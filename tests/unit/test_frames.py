@@ -197,6 +197,14 @@ def test_bounds_hold_all_rows_and_not_much_more(values: list[float], widen: floa
     assert column.low >= 0 or low < 0
 
 
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_a_bound_itself_is_never_beyond_the_bounds(one: float, other: float) -> None:
+    low, high = min(one, other), max(one, other) + 1
+    column = number("a", low, high)
+    assert column.low <= low < high <= column.high
+    assert column.high - column.low <= high - low + 2**-31
+
+
 def test_columns_come_from_tables_of_fields_as_in_a_bounty_s_file() -> None:
     given = columns_given({"age": {"low": 18, "high": 90, "unit": "years"}, "sex": {"levels": ["f", "m"]}})
     assert given == (number("age", 18, 90, unit="years"), category("sex", ["f", "m"]))

@@ -129,3 +129,16 @@ def test_two_bounties_of_one_cell_have_a_table_each(shown: list[tuple[int, dict[
 
 def test_outside_a_notebook_it_is_plain_text() -> None:
     assert isinstance(told_live(), PlainSink)
+
+
+def test_a_study_shows_what_each_round_has_brought(shown: list[tuple[int, dict[str, str]]]) -> None:
+    sink = LiveTold(SimpleNamespace(execution_count=1))
+    brought = "means, round 1 of at most 2: sums over 120 rows of 3 mines"
+    for line in (round_line(1, None), round_line(2, 1_000_000, figures={}, told=brought)):
+        sink.emit(Line("heights", 0.0, Round("0xb", line.round, line)))
+    html, text = shown[-1][1]["text/html"], shown[-1][1]["text/plain"]
+    assert brought in html
+    assert "brought" in html
+    assert "failed" in html
+    assert "#1f6feb" not in html  # its loss measures nothing
+    assert f"{brought}; paid 1 ether" in text

@@ -38,7 +38,7 @@ WITH_AN_EXTRA = {
 """What only an extra installs, and the only modules that may import it."""
 WITH_AN_EXTRA_IN: dict[str, tuple[str, ...]] = {
     "scipy": ("pysonar/statistics/",),
-    "scikit-learn": ("pysonar/estimators/", "pysonar/models/pipeline.py"),
+    "scikit-learn": ("pysonar/estimators/", "pysonar/models/growing.py", "pysonar/models/pipeline.py"),
     "matplotlib": ("pysonar/statistics/", "pysonar/show/plots.py", "sonar/demo/plot.py", "sonar/stairs.py"),
     "onnx": ("pysonar/models/graph.py",),
     "safetensors": ("pysonar/models/tensors.py",),

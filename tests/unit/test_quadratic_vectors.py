@@ -30,6 +30,14 @@ def q32(values: Any) -> Any:
     return [q32(one) for one in values] if isinstance(values, list) else values / 2**32
 
 
+def holds(one: dict[str, Any], row: list[float]) -> bool:
+    value = row[one["column"]] * 2**32
+    above, upto = (
+        float(one.get(end, none)) for end, none in (("above_q32", -math.inf), ("upto_q32", math.inf))
+    )
+    return bool(above < value <= upto)
+
+
 def applied(stage: dict[str, Any], row: list[float]) -> list[float]:
     if stage["kind"] == "standard":
         means, stds, clip = q32(stage["mean_q32"]), q32(stage["std_q32"]), q32(stage["clip_q32"])
@@ -40,6 +48,8 @@ def applied(stage: dict[str, Any], row: list[float]) -> list[float]:
     if stage["kind"] == "polynomial":
         powers = range(1, stage["degree"] + 1)
         return [math.prod(each) for power in powers for each in combinations_with_replacement(row, power)]
+    if stage["kind"] == "leaves":
+        return [*row, *(float(all(holds(one, row) for one in leaf)) for leaf in stage["leaves"])]
     weights, phases = q32(stage["weights_q32"]), q32(stage["phases_q32"])
     factor = math.sqrt(2 / len(weights))
     return [

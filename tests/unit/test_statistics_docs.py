@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from matplotlib import pyplot as plt
 
-pytest.importorskip("pysonar.asking")
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 _BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<printed>.*?)```\n)?", re.DOTALL)
 

@@ -26,9 +26,12 @@ COLUMNS = (
     categories("g", "a", "b", "c"),
     numeric("y", -9, 9),
     numeric("h", 0, 1),
+    categories("k", "p", "q"),
 )
 GRID = (0.0, 1.0, 2.0)
 FIELDS: dict[str, dict[str, Any]] = {
+    "anova": {"column": "x", "by": "g"},
+    "crosstab": {"rows": "g", "columns": "k"},
     "describe": {"by": "g"},
     "cox": {"time": "z", "event": "h", "columns": ("x", "g"), "grid": GRID},
     "elastic-net": {"target": "y", "n_alphas": 3},

@@ -243,6 +243,12 @@ def test_operators_are_told_what_is_summed() -> None:
     assert "3 numbers that change" in told
 
 
+def test_operators_are_told_a_few_terms_of_each_kind() -> None:
+    bins = [{"kind": "histogram", "column": "age", "bins": 2 + i} for i in range(9)]
+    told = Sums().in_words(spec_of(COLUMNS, *bins, MOMENTS))
+    assert "in each of 4 bins; and 6 more such; sums of products" in told
+
+
 def test_an_answer_takes_seconds_only_where_rows_are_asked_again() -> None:
     spec = spec_of(COLUMNS, MOMENTS)
     asked = spec_of(COLUMNS, MOMENTS, parameters=2)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pysonar.bounty.settings import Amount, BountyName, CapsuleSettings, Window, validated
+from pysonar.bounty.settings import Amount, BountyName, CapsuleSettings, Window, check_members, validated
 from pysonar.statistics.base import Statistic
 from pysonar.statistics.registry import STATISTICS
 from sonar.data.fixed import to_q32
@@ -21,13 +21,19 @@ from sonar.telling.amounts import MAX_DECIMALS
 _EXAMPLE = '[statistic]\n  kind = "describe"'
 
 
+MOST_BITS = 24
+"""What is asked of an answer in a round at most: a bit that tells nothing, and the bits of one word. Of any
+plan of sums up to `MAX_MEMBERS` members' 35 classes, `sonar.veil.words.spoiler_bits` are 23 or fewer.
+"""
+
+
 class StudyCapsules(CapsuleSettings):
     """Who keeps single answers to a study from being read. Nobody recomputes its settlements.
 
     `bits`: of each answer a few are asked if the sum is out of range, to tell whose doing it is. Else none.
     """
 
-    bits: Annotated[int, Field(ge=1, le=4096)] = 24
+    bits: Annotated[int, Field(ge=1, le=4096)] = MOST_BITS
 
     @property
     def audited(self) -> bool:
@@ -87,10 +93,19 @@ def study_settings_of(fields: Mapping[str, Any]) -> StudySettings:
     if settings.rows_min > settings.rows_max:
         problem = f"{settings.rows_min} is more than rows_max = {settings.rows_max}"
         raise ConfigError("rows_min", problem, hint="lower it, or raise rows_max")
-    if settings.capsules is not None and settings.capsules.audit:
+    if settings.capsules is not None:
+        _check_capsules(settings.capsules)
+    return settings
+
+
+def _check_capsules(asked: StudyCapsules) -> None:
+    check_members(asked)
+    if asked.audit:
         problem = "is true, and of a statistic there is nothing to recompute: it pays fees alone"
         raise ConfigError("capsules.audit", problem, hint="leave it out")
-    return settings
+    if asked.bits < MOST_BITS:  # else capsules refuse to tell who has spoilt a sum
+        problem = f"is {asked.bits}, and to tell who has spoilt a sum takes up to {MOST_BITS} of a mine"
+        raise ConfigError("capsules.bits", problem, hint=f"give {MOST_BITS} or more, or leave it out")
 
 
 def statistic_of(given: Statistic | Mapping[str, Any] | None) -> Statistic:

@@ -17,6 +17,7 @@ from pysonar.statistics.fits.collinear import filled
 from pysonar.statistics.fits.estimates import Estimates
 from pysonar.statistics.fits.newton import Optimum, inverse, optimum_of
 from pysonar.statistics.fits.plot import Axes, forest
+from pysonar.statistics.fits.rounding import rounding_warnings, unit_of
 from pysonar.statistics.fits.wald import Coefficients, own_units
 from pysonar.statistics.fits.warning import BoundsWarning, ConvergenceWarning, StatisticWarning, Told, warn_of
 from pysonar.statistics.fitted import design
@@ -32,6 +33,8 @@ from sonar.families.sums.terms.design import labels_of
 from sonar.families.sums.terms.steps.glm_step import GlmStep
 
 Vector = NDArray[np.float64]
+_WHOLE = 1e-6
+_NARROW = "those of the target and of `weights`, or `mu_min` and `mu_max`"
 RATIO = {"binomial": "odds ratio", "poisson": "rate ratio", "gamma": "ratio of means"}
 
 
@@ -101,7 +104,7 @@ class GlmResult(Estimates):
             ("Rounds", f"{self.rounds}" + ("" if self.converged else " (not converged)")),
             ("Mines", self.mines),
             ("Rows", self.rows),
-            ("Df residuals", self.df_resid),
+            ("Df residuals", _whole(self.df_resid)),
             ("Df model", self.df_model),
             ("Scale", fit.scale),
             ("Log-likelihood", fit.log_likelihood),
@@ -170,6 +173,10 @@ def result_of(
     covariance = (own @ inverse(information) @ own.T * fit.scale)[np.ix_(kept, kept)]
     told = separation_of(spec, asked, labels, others)
     told += _not_converged(optimum, labels, told) + _clipped(asked, last)
+    if not told:
+        unit, (weight, right) = unit_of(seen[-1]), asked.step_bounds(spec.by_name)
+        own_inverse = inverse(optimum.point.information)[np.ix_(kept, kept)]
+        told += rounding_warnings(own_inverse, unit * weight, unit * right, _NARROW)
     told += [Told(StatisticWarning, one) for one in empty]
     told += [Told(BoundsWarning, one) for one in outside(spec, seen[0].totals)]
     warn_of(told)
@@ -191,6 +198,11 @@ def result_of(
         warnings=tuple(one.text for one in told),
         columns=tuple(column for column in spec.columns if column.name in asked.columns),
     )
+
+
+def _whole(value: float) -> Cell:
+    """Return a number as a whole one if that is what weights make it."""
+    return round(value) if abs(value - round(value)) < _WHOLE else value
 
 
 def _not_converged(optimum: Optimum, labels: Sequence[str], told: Sequence[Told]) -> list[Told]:

@@ -43,6 +43,15 @@ class Gram:
             labels, self.mean[places], self.cross[np.ix_(places, places)], self.weight, self.noise[places]
         )
 
+    def __add__(self, other: Gram) -> Gram:
+        """Return the sum of the products within two groups, and the mean of both."""
+        if not self.weight or not other.weight:
+            return self if self.weight else other
+        weight = self.weight + other.weight
+        mean = (self.weight * self.mean + other.weight * other.mean) / weight
+        noise = np.maximum(self.noise, other.noise)
+        return Gram(self.labels, mean, self.cross + other.cross, weight, noise)
+
 
 def grams_of(spec: SumsSpec, found: Totals, mines: int, term: str = "moments") -> list[Gram]:
     """Return a Gram for each group of a `Moments` term. Raises DataError for sums that no rows have."""

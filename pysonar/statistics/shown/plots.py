@@ -49,13 +49,14 @@ def intervals(
     *,
     label: str,
     title: str,
-    zero: float = 0.0,
+    zero: float | None = 0.0,
     ax: Any,
 ) -> Axes:
-    """Draw estimates with their intervals, one under the other, and a line where there is no effect."""
+    """Draw estimates with their intervals, one under the other, and a line at `zero`: no effect."""
     axes = axes_of(ax, 7, 1.1 + 0.36 * len(names))
     places = np.arange(len(names))[::-1]
-    axes.axvline(zero, color=GREY, linewidth=1, linestyle="--", zorder=0)
+    if zero is not None:
+        axes.axvline(zero, color=GREY, linewidth=1, linestyle="--", zorder=0)
     axes.hlines(places, low, high, color=BLUE, linewidth=2)
     axes.plot(values, places, "o", color=BLUE, markersize=6)
     axes.set_yticks(places, names)

@@ -140,6 +140,14 @@ class CoxResult(Estimates):
         }
         return {name: plain(value) for name, value in whole.items()}
 
+    def log_hazard(self, table: Any) -> Vector:
+        """Return the logarithm of rows' hazards over that of a row with mean columns, float64[rows].
+
+        `table`: a data frame, or columns by name. Raises DataError for columns that are missing or unfit.
+        """
+        x = design(self.columns, self.coefficients.labels, table) - self.means
+        return np.asarray(x @ self.coefficients.estimates)
+
     def survival(self, table: Any, stratum: str = ALL) -> NDArray[np.float64]:
         """Return the survival of rows, float64[rows, times]. `table`: a data frame, or columns by name.
 
@@ -148,8 +156,7 @@ class CoxResult(Estimates):
         by_name = {one.stratum: one for one in self.baseline}
         if stratum not in by_name:
             raise UsageError(f"stratum: {stratum!r} is none of {', '.join(by_name)}")
-        x = design(self.columns, self.coefficients.labels, table) - self.means
-        risk = np.exp(x @ self.coefficients.estimates)
+        risk = np.exp(self.log_hazard(table))
         return np.asarray(by_name[stratum].survival[None, :] ** risk[:, None])
 
     def plot(self, axes: Axes | None = None) -> Axes:

@@ -22,6 +22,8 @@ from sonar.errors import BoundsError, ConsentError, DataError
 from sonar.families.quadratic.answer import LocalMap, Moments, local_map, moments
 from sonar.families.quadratic.losses.base import check_clipped, mapped
 from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.maps.leaves import Leaves
+from sonar.families.quadratic.maps.pairs import Pairs
 from sonar.families.quadratic.maps.standard import Standard
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import check_bounds
@@ -82,6 +84,7 @@ class _Seen:
         self._clipped = np.zeros(spec.outputs, dtype=np.int64)
         self._totals = np.zeros(len(spec.features))
         self._guards = guards_of(spec)
+        self._of_leaves = [OfLeaves.of(stage, spec) for stage in spec.stages if isinstance(stage, Leaves)]
 
     def take(self, batch: Matrix) -> None:
         """Add a batch to all sums and counts."""
@@ -96,23 +99,27 @@ class _Seen:
         self._totals += x.sum(axis=0)
         for guard, rows in zip(self._guards, (batch, phi, x, x, z), strict=True):
             guard.see(rows)
+        for leaves in self._of_leaves:
+            leaves.see(x)
 
     def check(self) -> None:
         """Check all that is known at the end of the table. Raises ConsentError."""
         check_rows(self.rows, self.spec)
         for target, clipped in zip(self.spec.targets, self._clipped.tolist(), strict=True):
             check_clipped(target, clipped, self.rows)
-        check_faults(fault for guard in self._guards for fault in guard.faults())
+        guards = (*self._guards, *self._of_leaves)
+        check_faults(fault for guard in guards for fault in guard.faults())
 
     def unlike(self) -> str:
         """Name the columns that are least like those which the bounty's scientist took its constants from.
 
         Says what is public, and nothing of the data's own values.
         """
-        spec = self.spec
-        if not spec.stages or not isinstance(first := spec.stages[0], Standard):
+        spec, columns = self.spec, len(self.spec.features)
+        first = next((stage for stage in spec.stages if not stage.keeps), None)
+        if not isinstance(first, Standard):
             return ""
-        means, deviations, _ = first.constants
+        means, deviations = (each[:columns] for each in first.constants[:2])
         away = np.abs(self._totals / self.rows - means) / deviations
         farthest = sorted(range(len(away)), key=lambda i: -away[i])[:3]
         named = [f"{spec.features[i]!r} ({means[i]:.4g})" for i in farthest if away[i] > _FAR]
@@ -276,6 +283,32 @@ class Kinds:
                 f"them occurs fewer than {LEAST_OF_EITHER} times"
             )
             yield "columns", problem
+
+
+@dataclass
+class OfLeaves:
+    """Checks that neither two leaves, nor all of them where rows are of few kinds, single out 1 to 4 rows."""
+
+    leaves: Leaves
+    pairs: Pairs
+    kinds: Kinds
+
+    @classmethod
+    def of(cls, leaves: Leaves, spec: QuadraticSpec) -> OfLeaves:
+        """Return it for the first stage of a map."""
+        names = leaves.names(spec.features)[len(spec.features) :]
+        return cls(leaves, Pairs(names, LEAST_OF_EITHER), Kinds(len(names) + 1))
+
+    def see(self, x: Matrix) -> None:
+        """Take in a batch of raw columns float64[rows, columns]."""
+        marks = self.leaves.marks(x)
+        self.pairs.see(marks)
+        self.kinds.see(np.packbits(marks, axis=1).astype(np.float64))
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield what is wrong with two leaves, or all."""
+        yield from self.pairs.faults()
+        yield from self.kinds.faults()
 
 
 def guards_of(spec: QuadraticSpec) -> tuple[Columns | Combinations | Kinds, ...]:

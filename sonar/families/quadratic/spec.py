@@ -163,6 +163,7 @@ class QuadraticSpec(Record):
             self._check_labels(self.labels)
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("features: a column is named twice, or is a target")
+        check_order(self.stages)
         for target in self.targets:
             LOSSES[self.loss].accept(target)
         if self.weights > MAX_WEIGHTS:
@@ -199,6 +200,15 @@ def widths(stages: Sequence[BaseStage], columns: int) -> list[int]:
     for index, stage in enumerate(stages):
         found.append(stage.width_after(found[-1], f"stages.{index}"))
     return found
+
+
+def check_order(stages: Sequence[BaseStage]) -> None:
+    """Raise ValueError for a stage that must be first and is not, or is followed by one that is no line."""
+    for place, stage in enumerate(stages):
+        if stage.leads and place:
+            raise ValueError(f"stages.{place}: must be the first stage")
+        if place and stages[0].leads and stage.line() is None:
+            raise ValueError(f"stages.{place}: only 'standard' may follow stages.0")
 
 
 def degree_of(stages: Sequence[BaseStage]) -> int:

@@ -26,6 +26,8 @@ Matrix = NDArray[np.float64]
 _ROW_VALUE_S = 2e-9
 _CIPHERTEXT_S = 2e-4
 """What a row's part of a sum takes, and encoding a ciphertext of 3072 bits: 2 GHz, one core."""
+_TOLD = 3
+"""How many terms of a kind are told to people; the others are alike, of other columns."""
 _NO_NOISE = "sums have no noise"
 _ROWS = 1 << 20
 """So many rows are taken for a mine's, unless a bounty allows fewer."""
@@ -143,7 +145,13 @@ class Sums(Steps, Uncovered):
         return inspection.same({mine: update for mine, update in sent.items() if update is not None})
 
     def in_words(self, spec: SumsSpec) -> str:
-        """Return what is summed, and how many sums there are."""
-        told = "; ".join(term.words() for term in spec.terms)
+        """Return what is summed, the first few terms of each kind, and how many sums there are."""
+        kinds: dict[str, list[str]] = {}
+        for term in spec.terms:
+            kinds.setdefault(term.kind, []).append(term.words())
+        told = "; ".join(
+            "; ".join(words[:_TOLD]) + (f"; and {len(words) - _TOLD} more such" if len(words) > _TOLD else "")
+            for words in kinds.values()
+        )
         asked = f", at {spec.parameters} numbers that change from round to round" if spec.parameters else ""
         return f"{spec.values} sums over rows{asked}: {told}"

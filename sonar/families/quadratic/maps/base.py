@@ -68,6 +68,12 @@ class BaseStage(Record, ABC):
 
     mixes: ClassVar[bool] = False
     """Whether each column that it makes depends on all its inputs, instead of being a product of a few."""
+    sums: ClassVar[str] = ""
+    """Of a stage that mixes: what A and b are sums of, to people who decide whether to train on it."""
+    leads: ClassVar[bool] = False
+    """Whether it must be the first stage, and only lines may follow it."""
+    keeps: ClassVar[bool] = False
+    """Whether its first columns are those that it takes, as they are."""
 
     @property
     def factors(self) -> int:

@@ -22,6 +22,7 @@ class Fourier(BaseStage):
     """x -> sqrt(2 / D) cos(W x + phase), W with D rows; behind x itself if `beside`."""
 
     mixes: ClassVar[bool] = True
+    sums: ClassVar[str] = "products of two cosines (or columns that stay), and of one and the target"
 
     kind: Literal["fourier"] = "fourier"
     weights_q32: Annotated[tuple[Q32Row, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]

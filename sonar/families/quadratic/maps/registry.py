@@ -10,6 +10,7 @@ from sonar.families.quadratic.maps.base import BaseStage, BaseWish
 from sonar.families.quadratic.maps.bent import Bent, BentWish
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.maps.fourier import Fourier, FourierWish, LinearFourierWish
+from sonar.families.quadratic.maps.leaves import Leaves, LeavesWish
 from sonar.families.quadratic.maps.polynomial import Polynomial, PolynomialWish
 from sonar.families.quadratic.maps.standard import Standard, StandardWish
 
@@ -27,6 +28,7 @@ MAPS = (
     Map(Bent, (BentWish,)),
     Map(Polynomial, (PolynomialWish,)),
     Map(Fourier, (FourierWish, LinearFourierWish)),
+    Map(Leaves, (LeavesWish,)),
 )
 WISHES: dict[str, type[BaseWish]] = {
     wish.model_fields["kind"].default: wish for one in MAPS for wish in one.wishes

@@ -212,6 +212,12 @@ class GlmStep(BaseTerm):
         assert not isinstance(column, CategoryColumn)
         return Limits(column.low, column.high, from_q32(self.mu_low_q32), from_q32(self.mu_high_q32))
 
+    def step_bounds(self, columns: Columns) -> tuple[float, float]:
+        """Return the most that a row adds to an entry of the information, and of the right side."""
+        sizes = self._sizes(columns)
+        weight = 1.0 if self.weights is None else a_number(columns, self.weights, "weights").high
+        return sizes.weight * weight, sizes.right * weight
+
     def start_units(self, columns: Columns) -> tuple[float, float]:
         """Return what the first step's information and right side are divided by, to fill the same bounds."""
         sizes = self._sizes(columns)
