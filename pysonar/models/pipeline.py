@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
 from pysonar.models.base import Portable
@@ -16,6 +16,7 @@ from pysonar.models.graph import head_of
 from sonar.data.fixed import floats, from_q32
 from sonar.errors import ConfigError
 from sonar.families.quadratic.maps.base import BaseStage
+from sonar.families.quadratic.maps.bent import Bent
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.maps.fourier import Fourier
 from sonar.families.quadratic.maps.polynomial import Polynomial
@@ -69,12 +70,20 @@ def _fourier(stage: Any, width: int) -> Steps:
     sampler.random_weights_ = floats(stage.weights_q32).T
     sampler.random_offset_ = floats(stage.phases_q32)
     sampler.n_features_in_, sampler._n_features_out = width, len(stage.phases_q32)
+    if stage.beside:
+        return [("cosines", FeatureUnion([("columns", "passthrough"), ("cosines", sampler)]))]
     return [("cosines", sampler)]
+
+
+def _bent(stage: Any, width: int) -> Steps:
+    sizes = FunctionTransformer(np.abs)
+    return [("bent", FeatureUnion([("columns", "passthrough"), ("sizes", sizes)]))]
 
 
 MAKERS: Mapping[type[BaseStage], Callable[[Any, int], Steps]] = {
     Standard: _standard,
     Clip: _clip,
+    Bent: _bent,
     Polynomial: _polynomial,
     Fourier: _fourier,
 }
