@@ -14,6 +14,7 @@ from pysonar.frames.labels import label_map, values_of
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError, DataError, ManifestError
 from sonar.families.quadratic.losses.classes import codes_of, fitted_scale, log_probabilities, one_vs_rest
+from sonar.families.quadratic.noisy.releasing import released_map, row_sums, sums_id
 from sonar.families.quadratic.prepare import prepare
 from sonar.families.quadratic.spec import QuadraticSpec
 from tests.family_kit import run_clear
@@ -212,3 +213,22 @@ def test_texts_in_a_csv_and_in_a_frame(tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_text("\n".join([*lines[:5], "1,2,3,", *lines[5:]]) + "\n")
     with pytest.raises(DataError, match="column 'kind': line 6 is missing; a label is expected"):
         Bounty.from_toml(tmp_path / "b.toml")
+
+
+def test_sums_with_noise_take_labels_and_no_row_decides() -> None:
+    """A label that is none counts as zeros, and its row tells nobody that it is there."""
+    one = bounty(THREE, privacy={"epsilon": 8.0})
+    spec, plan = one.design.spec, one.design.plan
+    assert spec.labels is not None
+    rows = np.column_stack([X, THREE.astype(float)])
+    sums = row_sums(spec, [rows])
+    made = released_map(spec, plan, sums.values, sums.rows)
+    assert made.b_int.shape == (4, 3)
+    pulls = made.b_int[:3].astype(float)
+    assert all(pulls[k, k] == pulls[:, k].max() > 0 for k in range(3))  # each column is one class's own
+    rows[:, -1] = [7.0, np.nan] * 45
+    none = row_sums(spec, [rows])
+    assert none.clipped == 90
+    assert not released_map(spec, plan, none.values, none.rows).b_int.any()
+    other = spec.model_copy(update={"labels": spec.labels.model_copy(update={"name": "sort"})})
+    assert sums_id(other) != sums_id(spec)
