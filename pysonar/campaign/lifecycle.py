@@ -54,6 +54,8 @@ from sonar.protocol.phase import BountyState, Status, deadlines_of, status_of
 from sonar.telling.progress import Done, Progress, Waiting
 from sonar.telling.waiting import drive, interrupts_held
 
+SOON_S = 0.02
+"""The first pause after a change of what a campaign waits for."""
 _LOOKS = 3
 """How often one tick looks again after something of its own was mined."""
 
@@ -302,7 +304,7 @@ class Campaign:
             with interrupts_held():
                 return self.tick()
 
-        drive(step, self._progress, poll_s=poll_s, patience_s=self.bounty.patience_s)
+        drive(step, self._progress, poll_s=poll_s, soon_s=SOON_S, patience_s=self.bounty.patience_s)
 
     def resume(self, *, poll_s: float = 0.25) -> Any:
         """Go on with a campaign that was started before, and return what it has found, as `result` does.

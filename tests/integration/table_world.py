@@ -24,13 +24,13 @@ from pysonar.keys.local import LocalHolder
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
-from sonar.localchain.tester import TesterChain
 from sonar.protocol.ids import Address
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 from tests.chain_kit import NobodySigns
 from tests.family_kit import map_of
+from tests.quick_chain import chain_of
 
 ETHER = 10**18
 Array = NDArray[np.float64]
@@ -56,7 +56,7 @@ class TableWorld:
     def __post_init__(self) -> None:
         scientist, *mines = [Account.create() for _ in range(1 + len(self.parts))]
         fund = {Address(one.address): 100 * ETHER for one in (scientist, *mines)}
-        self.chain = TesterChain(fund, clock=lambda: self.now_s)
+        self.chain = chain_of(fund, lambda: self.now_s)
         self.market = deploy(self.chain.rpc(), scientist, min_window_s=1).market(self.chain.rpc())
         self.store, self.told = MemoryStore(), ListSink()
         journal = Journal(self.folder / "pysonar.sqlite")
