@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pysonar.bounty.settings import Amount, BountyName, CapsuleSettings, Window, check_members, validated
+from pysonar.frames.schema import outwards_q32
 from pysonar.statistics.base import Statistic
 from pysonar.statistics.registry import STATISTICS
 from sonar.data.fixed import to_q32
@@ -173,13 +174,13 @@ def _number(name: str, asked: ColumnSettings, where: str) -> NumberColumn:
         most = "least" if field == "low" else "largest"
         hint = f"give {field} = the {most} value that occurs; of categories, levels = [...]"
         raise ConfigError(f"{where}.{field}", "is missing", hint=hint)
-    bounds = {}
     for field, value in (("low", asked.low), ("high", asked.high)):
         try:
-            bounds[f"{field}_q32"] = to_q32(value, f"{where}.{field}")
+            to_q32(value, f"{where}.{field}")
         except DataError as error:
             raise ConfigError(f"{where}.{field}", f"{value!r} cannot be published", hint=error.hint) from None
     if asked.low >= asked.high:
         problem = f"{asked.low:g} is not below high = {asked.high:g}"
         raise ConfigError(f"{where}.low", problem, hint="values beyond the two are clipped")
+    bounds = outwards_q32(asked.low, asked.high)
     return NumberColumn.parse({"name": name, **bounds, "missing": asked.missing, "unit": asked.unit})
