@@ -85,20 +85,24 @@ class Scientist(Party):
             raise ConfigError("bounty", f"none named {name[:80]!r} was started in this home", hint=hint)
         return self.shelf.take(name or names[0])
 
-    def model(self, name: str = "") -> LinearModel:
+    def model(self, name: str = "", *, ridge: bool = False) -> LinearModel:
         """Return the best model so far of a bounty that was started here; without a name, of the only one.
+
+        With `ridge`, the one with the ridge that is best on the holdout (`pysonar.models.ridge`).
 
         Raises ConfigError; UsageError before its first round is over; JournalError if this home is an older
         copy; EnvironmentFault if nothing was trained.
         """
+        from pysonar.campaign.standing import ridge_of
         from pysonar.models.linear import LinearModel
 
-        asked, found = self._found(name)
+        asked = self.started(name)
+        found = self._found(asked) if asked.metric else None
         if not isinstance(found, LinearModel):
             problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
             hint = f"`pysonar result {asked.settings.name}` shows what it has found"
             raise UsageError(problem, hint=hint)
-        return found
+        return ridge_of(Records(self.journal, asked.settings.name), asked) if ridge else found
 
     def result(self, name: str = "") -> tuple[Study, Result]:
         """Return a study that was started here, without a name the only one, with what it has found.
@@ -109,23 +113,22 @@ class Scientist(Party):
         """
         from pysonar.bounty.study import Study
 
-        asked, found = self._found(name)
+        asked = self.started(name)
         if not isinstance(asked, Study):
             problem = f"{asked.settings.name!r} trains a model, and asks for no statistic"
             raise UsageError(problem, hint="`pysonar status` shows its losses, `pysonar predict` uses it")
-        return asked, found
+        return asked, self._found(asked)
 
-    def _found(self, name: str) -> tuple[AnyBounty, Any]:
+    def _found(self, asked: AnyBounty) -> Any:
         from pysonar.campaign.history import check_age
         from pysonar.campaign.standing import found_in
 
-        asked = self.started(name)
         records = Records(self.journal, asked.settings.name)
         if not records.finished():
             what = "model" if asked.metric else "result"
             raise UsageError(f"no round is over yet, so there is no {what}", hint="see `pysonar status`")
         check_age(records, lambda: self.market)
-        return asked, found_in(records, asked)
+        return found_in(records, asked)
 
     @property
     def keys(self) -> Path:

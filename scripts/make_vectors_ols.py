@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,15 @@ def drawn(seed: int, n: int, far: bool) -> dict[str, Any]:
     }
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[[], dict[str, Any]], dict[str, Any]]] = {
     "longley": (longley, {}),
     "plain": (lambda: drawn(1, 200, False), {}),
     "no intercept": (lambda: drawn(2, 200, False), {"intercept": False}),
     "weighted": (lambda: drawn(3, 200, False), {"weighted": True}),
     "far": (lambda: drawn(4, 600, True), {}),
+    "robust": (lambda: drawn(6, 200, False), {"robust": "HC1"}),
+    "robust, no intercept": (lambda: drawn(7, 200, False), {"robust": "HC0", "intercept": False}),
+    "robust and far": (lambda: drawn(8, 600, True), {"robust": "HC0"}),
     "far and weighted": (lambda: drawn(5, 600, True), {"weighted": True}),
 }
 
@@ -69,7 +73,7 @@ def vectors() -> dict[str, Any]:
     """Return all cases with their figures."""
     found = {}
     for name, (make, options) in CASES.items():
-        case: dict[str, Any] = make() | {"intercept": True, "weighted": False} | options
+        case: dict[str, Any] = make() | {"intercept": True, "weighted": False, "robust": None} | options
         found[name] = case | {"expected": figures(case)}
     return {"about": "least squares by statsmodels, see scripts/make_vectors_ols.py", "cases": found}
 
@@ -83,7 +87,8 @@ def figures(case: dict[str, Any]) -> dict[str, Any]:
     x = rows[:, :d] - case.get("shift", [0.0] * d)
     design = sm.add_constant(x, has_constant="add") if case["intercept"] else x
     y = rows[:, -1]
-    fit = (sm.WLS(y, design, weights=rows[:, d]) if case["weighted"] else sm.OLS(y, design)).fit()
+    model = sm.WLS(y, design, weights=rows[:, d]) if case["weighted"] else sm.OLS(y, design)
+    fit = model.fit(cov_type=case["robust"] or "nonrobust")
     arrays = {name: getattr(fit, name).tolist() for name in ("params", "bse", "tvalues", "pvalues")}
     single = {name: float(getattr(fit, name)) for name in FIGURES}
     interval = fit.conf_int(0.05).tolist()

@@ -22,7 +22,7 @@ from sonar.data.schema import CategoryColumn, Column, NumberColumn
 from sonar.families.question import write_visible
 from sonar.families.sums.guards import least_rows
 from sonar.families.sums.spec import SumsSpec
-from sonar.families.sums.totals import parameters_from_integers, plan_of, to_integers, totals
+from sonar.families.sums.totals import folded, parameters_from_integers, plan_of, to_integers, totals
 
 PATH = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "sums.json"
 KEY_BITS, MINES_MAX = 2048, 10
@@ -44,6 +44,22 @@ CELLS = (
     ("31", "-1", "4", "20", "True", "1"),
 )
 """Rows as people write them; the schema makes them codes."""
+_GLM = {
+    "kind": "glm-step",
+    "columns": ["age", "arm"],
+    "mu_low_q32": to_q32(0.05),
+    "mu_high_q32": to_q32(20.0),
+}
+_COX = {
+    "kind": "cox-step",
+    "time": "months",
+    "event": "ill",
+    "columns": ["score"],
+    "grid_q32": [to_q32(time) for time in (2.0, 5.0, 12.0)],
+    "risk_max_q32": to_q32(1.5),
+}
+_SCORES = {"kind": "scores", "edges_q32": [to_q32(edge) for edge in (0.25, 0.5, 0.75)]}
+_AT = [1.0, 0.25, -0.5, 1.0, 0.75, -0.125, 0.5, 0.25, -1.0]
 CASES: dict[str, tuple[list[dict[str, Any]], list[float]]] = {
     "cells that are missing or beyond bounds": (
         [{"kind": "outside", "columns": ["age", "score", "arm"]}],
@@ -73,6 +89,34 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[float]]] = {
         [{"kind": "brackets", "column": "age", "brackets": 2, "bins": 3}],
         [0.0, 128.0, 32.0, 64.0],
     ),
+    "a first step": ([_GLM | {"family": "binomial", "target": "ill"}], [0.0] * 9),
+    "a logistic step": (
+        [_GLM | {"family": "binomial", "target": "ill", "weights": "weight", "beside_q32": [to_q32(0.5)]}],
+        _AT,
+    ),
+    "a Poisson step": ([_GLM | {"family": "poisson", "target": "weight", "exposure": "months"}], _AT),
+    "a gamma step": ([_GLM | {"family": "gamma", "target": "months", "beside_q32": [to_q32(2.0)]}], _AT),
+    "events on a grid": (
+        [{"kind": "at-risk", "time": "months", "event": "ill", "grid_q32": _COX["grid_q32"], "by": "arm"}],
+        [],
+    ),
+    "a Cox step": ([_COX], [0.125, 0.75, 0.5, 0.25, 1.0, 0.0, 0.125, 0.5]),
+    "a Cox step by stratum": (
+        [_COX | {"ties": "breslow", "strata": "arm", "columns": ["age"]}],
+        [0.0, -0.5, *(place / 16 for place in range(9))],
+    ),
+    "scores of a regression": (
+        [_SCORES | {"task": "regression", "target": "age", "columns": ["score"], "by": "ill"}],
+        [0.25, 1.5],
+    ),
+    "scores of a logistic model": (
+        [_SCORES | {"task": "logistic", "target": "ill", "columns": ["age", "score"]}],
+        [0.5, -1.0, 3.0],
+    ),
+    "scores of classes": (
+        [_SCORES | {"task": "classes", "target": "arm", "columns": ["age"]}],
+        [0.0, 0.0, 0.5, -1.0, -0.25, 2.0],
+    ),
 }
 
 
@@ -94,7 +138,8 @@ def _case(name: str, terms: list[dict[str, Any]], at: list[float], codes: Any) -
     fields = {"columns": COLUMNS, "parameters": len(at), "rows_min": 10, "rows_max": 1 << 20}
     spec = SumsSpec.parse({"terms": named} | fields)
     plan, question = plan_of(spec, KEY_BITS, MINES_MAX), [to_q32(number) for number in at]
-    answer = to_integers(spec, plan, totals(spec, [codes], parameters_from_integers(question)))
+    found = totals(spec, [codes], parameters_from_integers(question))
+    answer = to_integers(spec, plan, folded(found))
     return {
         "name": name,
         "spec": spec.model_dump(mode="json", exclude_none=True),

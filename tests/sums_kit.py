@@ -91,6 +91,7 @@ TERMS: tuple[tuple[int, dict[str, Any]], ...] = (
     (0, {"kind": "powers", "column": "x", "order": 4}),
     (0, {"kind": "powers", "column": "age", "order": 2, "by": "arm"}),
     (0, {"kind": "logs", "column": "cost", "columns": ("x", "age")}),
+    (4, {"kind": "residual-moments", "columns": ("x", "cost", "sex"), "target": "age"}),
     (6, {"kind": "brackets", "column": "time", "brackets": 3, "bins": 5}),
     (11, _GLM | {"family": "binomial", "target": "sex"}),
     (11, _GLM | {"family": "binomial", "target": "event", "weights": "weight"}),

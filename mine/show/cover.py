@@ -33,8 +33,8 @@ def in_lines(cover: CoverFacts) -> Iterator[str]:
         return
     most = cover.bits * (len(cover.capsules) - cover.threshold + 1)
     yield (
-        f"each capsule may tell {count(cover.bits, 'bit')} of an answer in a round, for tests and scores: "
-        f"at most {most} in all"
+        f"each capsule may tell {count(cover.bits, 'bit')} of an answer in a round, for tests and scores, "
+        f"or to tell whose answer spoils a sum: at most {most} in all"
     )
     if cover.audited:
         yield (

@@ -282,7 +282,6 @@ def validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
         if name not in model.model_fields:
             raise _unknown(model, name, given, prefix)
     try:
-        # numpy's numbers equal Python's, and notebooks often have them.
         plain = {name: _plain(given) for name, given in fields.items()}
         return model.model_validate(plain)
     except ValidationError as error:
@@ -293,7 +292,7 @@ def validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
 
 
 def _plain(given: Any) -> Any:
-    """Return Python's number for one of NumPy's, in a table too."""
+    """Return Python's number for one of NumPy's, which notebooks often have; in a table too."""
     if isinstance(given, dict):
         return {name: _plain(each) for name, each in given.items()}
     return given.item() if isinstance(given, np.generic) else given

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pysonar.campaign.records import Cohort, Finished, Outcome, Records
+from pysonar.campaign.standing import found_in
 from sonar.chain.contract.errors import UnknownBounty
-from sonar.errors import EnvironmentFault, RemoteError, RpcError
+from sonar.errors import EnvironmentFault, RemoteError, RpcError, SonarError
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import BountyId, hex32
 from sonar.settling.verdict import Verdict
@@ -180,7 +182,18 @@ def summary_of(records: Records, bounty: AnyBounty) -> dict[str, Any]:
         "refunded_units": last.refund_units if last else 0,
         "rounds": lines,
         "payouts": payouts_of(records),
+        "result": _result(records, bounty),
     }
+
+
+def _result(records: Records, bounty: AnyBounty) -> dict[str, Any] | None:
+    """What a study has found, in JSON's own types; None before its end, or if its sums allow no answer."""
+    if bounty.metric or not records.is_closed():
+        return None
+    with suppress(SonarError):
+        found: dict[str, Any] = found_in(records, bounty).to_dict()
+        return found
+    return None
 
 
 def round_of(line: Mapping[str, Any]) -> CampaignRound:

@@ -30,7 +30,7 @@ from pysonar.campaign.opening import Opening
 from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.settling import Settling
 from pysonar.campaign.signing import Signing
-from pysonar.campaign.standing import found_in
+from pysonar.campaign.standing import found_in, ridge_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.ledger import Revealed
 from pysonar.models.linear import LinearModel
@@ -54,6 +54,8 @@ from sonar.protocol.phase import BountyState, Status, deadlines_of, status_of
 from sonar.telling.progress import Done, Progress, Waiting
 from sonar.telling.waiting import drive, interrupts_held
 
+SOON_S = 0.02
+"""The first pause after a change of what a campaign waits for."""
 _LOOKS = 3
 """How often one tick looks again after something of its own was mined."""
 
@@ -140,6 +142,15 @@ class Campaign:
         if not self.bounty.metric:
             problem = f"the bounty {self.bounty.settings.name!r} asks for a statistic, and trains no model"
             raise UsageError(problem, hint="campaign.result() gives what it has found")
+
+    def ridge(self) -> LinearModel:
+        """Return the model with the ridge that is best on the holdout, made from the sums opened so far.
+
+        It asks nobody anything, costs nothing, and is in no manifest. If no ridge is better, it is `model`.
+        Raises as `model`.
+        """
+        _ = self.model  # raises
+        return ridge_of(self.records, self.bounty)
 
     def found(self) -> Any:
         """Return what was found so far: a model, or what a statistic says once its last sum is opened.
@@ -293,7 +304,7 @@ class Campaign:
             with interrupts_held():
                 return self.tick()
 
-        drive(step, self._progress, poll_s=poll_s, patience_s=self.bounty.patience_s)
+        drive(step, self._progress, poll_s=poll_s, soon_s=SOON_S, patience_s=self.bounty.patience_s)
 
     def resume(self, *, poll_s: float = 0.25) -> Any:
         """Go on with a campaign that was started before, and return what it has found, as `result` does.

@@ -39,7 +39,10 @@ def said_as_scikit_learn_does() -> Iterator[None]:
     except ArgumentError:
         raise
     except UsageError as error:
-        raise ArgumentError(str(error), hint=error.hint) from error
+        told = (
+            str(error).removeprefix("statistic.").replace("rounds_max", "rounds")
+        )  # as parameters are called
+        raise ArgumentError(told, hint=error.hint) from error
 
 
 def refuse_what_is_no_number(x: Any, field: str) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_array
 
 from pysonar.estimators.base import said_as_scikit_learn_does, unlike
-from pysonar.estimators.pooled import WIDEN, PooledEstimator, exact, names_in
+from pysonar.estimators.pooled import WIDEN, PooledEstimator, check_rows, exact, names_in
 from pysonar.frames.named import columns_of as numbers_of
 from pysonar.frames.named import is_frame
 from pysonar.frames.schema import Columns
@@ -138,7 +138,7 @@ class SonarCox(PooledEstimator):
     def _taken(self, x: Any, y: Any) -> tuple[dict[str, Any], Vector, Vector, tuple[str, str] | None]:
         table = dict(self._table(x, reset=True))
         times, events, named = survival_of(y)
-        check_consistent_length(x, times)
+        check_rows(table, times)
         return table, times, events, named
 
     def _statistic(self, columns: Columns, time: str, event: str, times: Vector, events: Vector) -> Cox:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_log_loss_score, d2_tweedie_score
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_array, column_or_1d
 
 from pysonar.estimators.base import (
     refuse_what_is_no_number,
@@ -17,7 +17,7 @@ from pysonar.estimators.base import (
     target_of,
     unlike,
 )
-from pysonar.estimators.pooled import WIDEN, PooledEstimator, exact, names_in
+from pysonar.estimators.pooled import WIDEN, PooledEstimator, check_rows, exact, names_in
 from pysonar.frames.schema import Columns, columns_of
 from pysonar.statistics.glm.statistic import Glm
 from sonar.data.frame import numbers
@@ -135,7 +135,7 @@ class SonarGLM(RegressorMixin, PooledEstimator):  # type: ignore[misc]
         table = dict(self._table(x, reset=True))
         refuse_what_is_no_number(y, "y")
         target = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
-        check_consistent_length(x, target)
+        check_rows(table, target)
         found: Vector = numbers(target, "y")
         low, high = float(found.min()), float(found.max())
         if low == high:

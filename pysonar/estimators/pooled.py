@@ -26,6 +26,7 @@ from pysonar.statistics.base import Statistic
 from pysonar.statistics.local import compute
 from sonar.data.schema import Column, NumberColumn
 from sonar.errors import ConfigError, DataError
+from sonar.telling.text import count
 
 if TYPE_CHECKING:
     from pysonar.api import Session
@@ -123,6 +124,14 @@ class PooledEstimator(BaseEstimator):  # type: ignore[misc]
         """Leave the campaign out: it lives in the session's home, and goes on from there."""
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name != "campaign_"}
+
+
+def check_rows(table: Table, targets: Matrix) -> None:
+    """Check that a table has as many rows as there are targets. Raises DataError."""
+    rows = len(next(iter(table.values())))
+    if rows != len(targets):
+        hint = "give both for the same rows, in the same order"
+        raise DataError("y", f"has {count(len(targets), 'row')}, and X has {rows:,}", hint=hint)
 
 
 def names_in(columns: Columns) -> tuple[str, ...]:

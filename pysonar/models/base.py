@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.slopes import Slope
 from sonar.families.quadratic.spec import QuadraticSpec
 
 
@@ -34,6 +35,11 @@ class Portable(ABC):
     @abstractmethod
     def classes(self) -> NDArray[Any]:
         """The classes that it tells apart, [classes]. Raises ConfigError for a model without."""
+
+    @property
+    @abstractmethod
+    def slopes(self) -> dict[str, Slope]:
+        """By how much it moves per unit of a column, and the range in which that holds."""
 
     @abstractmethod
     def to_bytes(self) -> bytes:

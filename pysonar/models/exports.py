@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pysonar.given import require_type
 from pysonar.models.base import Portable
+from pysonar.models.shown import html_of
 from sonar.errors import ClientMissing
 from sonar.home.files import expanded, read_bytes
 from sonar.home.keystore import write_private
@@ -16,6 +17,9 @@ _MAX_BYTES = 1 << 24
 
 class Exports(Portable):
     """A model that can be written in those formats; `pysonar.models.linear.LinearModel` is one."""
+
+    def _repr_html_(self) -> str:
+        return html_of(self, self.slopes)
 
     def to_sklearn(self) -> Any:
         """Return a fitted pipeline of scikit-learn's own estimators that predicts the same.

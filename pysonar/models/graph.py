@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.models.base import Portable
+from pysonar.models.marks import Marks
 from sonar.data.fixed import floats, from_q32
 from sonar.errors import ClientMissing, ConfigError
 from sonar.families.quadratic.losses.base import Matrix
 from sonar.families.quadratic.maps.base import BaseStage
+from sonar.families.quadratic.maps.bent import Bent
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.maps.fourier import Fourier
+from sonar.families.quadratic.maps.leaves import Leaves
 from sonar.families.quadratic.maps.polynomial import Polynomial
 from sonar.families.quadratic.maps.standard import Standard
 from sonar.families.quadratic.spec import by_output
@@ -81,14 +84,34 @@ def _polynomial(graph: Graph, stage: Any, x: str, width: int) -> str:
 def _fourier(graph: Graph, stage: Any, x: str, width: int) -> str:
     mixed = graph.add("MatMul", x, graph.constant(floats(stage.weights_q32).T.copy()))
     cosines = graph.add("Cos", graph.add("Add", mixed, graph.constant(floats(stage.phases_q32))))
-    return graph.add("Mul", cosines, graph.constant(np.sqrt(2.0 / len(stage.weights_q32))))
+    found = graph.add("Mul", cosines, graph.constant(np.sqrt(2.0 / len(stage.weights_q32))))
+    return graph.add("Concat", x, found, axis=1) if stage.beside else found
+
+
+def _bent(graph: Graph, stage: Any, x: str, width: int) -> str:
+    return graph.add("Concat", x, graph.add("Abs", x), axis=1)
+
+
+def _leaves(graph: Graph, stage: Any, x: str, width: int) -> str:
+    from onnx import TensorProto
+
+    marks = Marks.of(stage)
+    picked = graph.add("Gather", x, graph.constant(marks.columns), axis=1)
+    above = graph.add("Greater", picked, graph.constant(marks.thresholds))
+    counted = graph.add(
+        "MatMul", graph.add("Cast", above, to=TensorProto.DOUBLE), graph.constant(marks.signs)
+    )
+    held = graph.add("Greater", counted, graph.constant(marks.least))
+    return graph.add("Concat", x, graph.add("Cast", held, to=TensorProto.DOUBLE), axis=1)
 
 
 WRITERS: Mapping[type[BaseStage], Callable[[Graph, Any, str, int], str]] = {
     Standard: _standard,
     Clip: _clip,
+    Bent: _bent,
     Polynomial: _polynomial,
     Fourier: _fourier,
+    Leaves: _leaves,
 }
 """How a stage of a feature map becomes nodes: of its input's name and width, the name of its output."""
 

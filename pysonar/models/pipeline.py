@@ -6,18 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import Binarizer, FunctionTransformer, PolynomialFeatures, StandardScaler
 
 from pysonar.models.base import Portable
 from pysonar.models.graph import head_of
+from pysonar.models.marks import Marks
 from sonar.data.fixed import floats, from_q32
 from sonar.errors import ConfigError
 from sonar.families.quadratic.maps.base import BaseStage
+from sonar.families.quadratic.maps.bent import Bent
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.maps.fourier import Fourier
+from sonar.families.quadratic.maps.leaves import Leaves
 from sonar.families.quadratic.maps.polynomial import Polynomial
 from sonar.families.quadratic.maps.standard import Standard
 from sonar.families.quadratic.spec import by_output
@@ -69,14 +74,49 @@ def _fourier(stage: Any, width: int) -> Steps:
     sampler.random_weights_ = floats(stage.weights_q32).T
     sampler.random_offset_ = floats(stage.phases_q32)
     sampler.n_features_in_, sampler._n_features_out = width, len(stage.phases_q32)
+    if stage.beside:
+        return [("cosines", FeatureUnion([("columns", "passthrough"), ("cosines", sampler)]))]
     return [("cosines", sampler)]
+
+
+def _leaves(stage: Any, width: int) -> Steps:
+    """Comparisons, as x - threshold > 0; then sums of them, which are compared."""
+    marks = Marks.of(stage)
+    edges, leaves = marks.signs.shape
+    picked = ColumnTransformer([("picked", "passthrough", marks.columns.tolist())])
+    added = TruncatedSVD(leaves)
+    added.components_, added.n_features_in_ = marks.signs.T, edges
+    steps = [
+        ("picked", picked.fit(np.zeros((1, width)))),
+        ("less", _shifted(marks.thresholds)),
+        ("above", Binarizer().fit(np.zeros((1, edges)))),
+        ("added", added),
+        ("least", _shifted(marks.least)),
+        ("held", Binarizer().fit(np.zeros((1, leaves)))),
+    ]
+    both = FeatureUnion([("columns", "passthrough"), ("leaves", Pipeline(steps))])
+    return [("leaves", both)]
+
+
+def _shifted(by: Any) -> StandardScaler:
+    scaler = StandardScaler(with_std=False)
+    scaler.mean_, scaler.scale_, scaler.var_ = by, None, None
+    scaler.n_features_in_, scaler.n_samples_seen_ = len(by), 1
+    return scaler
+
+
+def _bent(stage: Any, width: int) -> Steps:
+    sizes = FunctionTransformer(np.abs)
+    return [("bent", FeatureUnion([("columns", "passthrough"), ("sizes", sizes)]))]
 
 
 MAKERS: Mapping[type[BaseStage], Callable[[Any, int], Steps]] = {
     Standard: _standard,
     Clip: _clip,
+    Bent: _bent,
     Polynomial: _polynomial,
     Fourier: _fourier,
+    Leaves: _leaves,
 }
 """How a stage of a feature map becomes fitted transformers, of the width that it takes."""
 

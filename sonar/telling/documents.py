@@ -177,7 +177,9 @@ class Payout:
 
 @document
 class CampaignSummary:
-    """What became of a bounty so far. Losses as in `CampaignRound`; `metric` names what they measure."""
+    """What became of a bounty so far. Losses as in `CampaignRound`; `metric` names what they measure, empty
+    for a study. `result`: all numbers of its statistic, once the last sum is opened.
+    """
 
     name: str
     bounty: str | None
@@ -197,6 +199,7 @@ class CampaignSummary:
     initial: dict[str, float] = field(default_factory=dict)
     final: dict[str, float] = field(default_factory=dict)
     target: dict[str, float] = field(default_factory=dict)
+    result: dict[str, Any] | None = None
 
 
 @document

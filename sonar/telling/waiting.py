@@ -47,17 +47,27 @@ def drive(
     progress: Progress,
     *,
     poll_s: float = 0.25,
+    soon_s: float | None = None,
     patience_s: float = PATIENCE_S,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Done:
-    """Call `tick`, `patiently`, until it returns Done, and return that; report every wait."""
+    """Call `tick`, `patiently`, until it returns Done, and return that; report every wait.
+
+    It is called again after `poll_s`. With `soon_s`, it is called sooner after each change of what it waits
+    for, and then after twice as long each time: what comes next in a chain of short steps often comes at
+    once.
+    """
+    pause_s, waits_for = poll_s, ""
     while True:
         result = patiently(tick, progress, patience_s=patience_s, sleep=sleep, monotonic=monotonic)
         progress.emit(result)
         if isinstance(result, Done):
             return result
-        sleep(poll_s)
+        if soon_s is not None:
+            pause_s = min(soon_s if result.what != waits_for else 2 * pause_s, poll_s)
+            waits_for = result.what
+        sleep(pause_s)
 
 
 def patiently(

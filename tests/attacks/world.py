@@ -22,7 +22,6 @@ from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
-from sonar.localchain.tester import TesterChain
 from sonar.protocol.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
 from sonar.protocol.ids import Address
 from sonar.store.folder import FolderStore
@@ -30,6 +29,7 @@ from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress, Waiting
 from tests.attacks.hostile import POLICY, HostileMine
 from tests.chain_kit import Clock, NobodySigns
+from tests.quick_chain import chain_of
 
 ETHER = 10**18
 START_S = 1_800_000_000
@@ -60,7 +60,7 @@ class World:
         self.accounts: list[LocalAccount] = [Account.create() for _ in range(self.mines)]
         scientist, deployer = Account.create(), Account.create()
         funded = [*self.accounts, scientist, deployer]
-        self.chain = TesterChain({Address(a.address): 100 * ETHER for a in funded}, clock=self.clock)
+        self.chain = chain_of({Address(a.address): 100 * ETHER for a in funded}, self.clock)
         self.market: Market = deploy(self.chain.rpc(), deployer, min_window_s=1).market(self.chain.rpc())
         self.store = MemoryStore()
         self.parties: dict[int, Party] = {}

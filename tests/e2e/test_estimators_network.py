@@ -47,6 +47,16 @@ def test_a_table_of_regression_and_an_estimator_from_three_mines(tmp_path: Path)
         assert estimator.model_.features == table.columns[:-1]
         np.testing.assert_allclose(estimator.to_sklearn().predict(x), estimator.predict(x))
 
+        glm = pysonar.SonarGLM("gamma", schema=pysonar.columns_of({"bmi": rows["bmi"]}))
+        weights, outcome = {"bmi": own["bmi"]}, own["target"]
+        glm.fit_network(weights, outcome, session=session, name="g", target="target", **terms)
+        shards = [{name: shard[name] for name in ("bmi", "target")} for shard in shards]
+        asked = glm.campaign_.bounty
+        assert isinstance(asked, pysonar.Study)
+        here = pysonar.glm(shards, family="gamma", target="target", columns=["bmi"], schema=asked.schema)
+        np.testing.assert_allclose(glm.coef_, here.params[1:], rtol=1e-6)
+        assert 2 <= glm.n_iter_ <= 6
+
         card = session.card("d")
         assert "3 data sets of other people took part, with 400 rows in all" in card.to_markdown()
         home = ["d", "--home", str(tmp_path / "home")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,22 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(290)]
 
 
 def test_the_table_links_every_section() -> None:
+    assert set(DEEP) <= set(COMMANDS)
     linked = re.findall(r"\(#([a-z-]+)\)", TOP)
     assert linked == [re.sub(r"[^a-z ]", "", title.lower()).replace(" ", "-") for title in COMMANDS]
 
 
-@pytest.mark.parametrize("title", [title for title, commands in COMMANDS.items() if commands])
+DEEP = ("A mine's account", "A scientist's account", "A capsule's account", "The scientist's Paillier key")
+"""What other tests of `make test` do as well, with the same programs: half a minute each."""
+
+
+def sections() -> Iterator[object]:
+    for title, commands in COMMANDS.items():
+        if commands:
+            yield pytest.param(title, marks=pytest.mark.deep) if title in DEEP else title
+
+
+@pytest.mark.parametrize("title", sections())
 def test_the_commands_run_as_written(tmp_path: Path, title: str) -> None:
     path = f'export PATH="{Path(sys.executable).parent}:$PATH"'
     own = 2000 + 100 * list(COMMANDS).index(title)  # other tests, and other sections, look for free ports too

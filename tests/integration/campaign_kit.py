@@ -27,7 +27,6 @@ from sonar.data import examples
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.registry import family_of
 from sonar.home.journal import Journal
-from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.affine import affine_update
@@ -49,6 +48,7 @@ from sonar.veil.masks import veiled
 from sonar.veil.streams import Place, seed_hash
 from tests.chain_kit import NobodySigns, wish
 from tests.family_kit import map_of
+from tests.quick_chain import chain_of
 from tests.token_kit import deploy_token, mint, pay_now
 from tests.veil_kit import new_seeds
 
@@ -206,6 +206,7 @@ class World:
     min_window_s: int = 1
     accounts: list[LocalAccount] = field(default_factory=list)
     signing: Signing = field(default_factory=NobodySigns)
+    quick: bool = True
 
     def __post_init__(self) -> None:
         self.now_s = 1_800_000_000.0
@@ -213,7 +214,7 @@ class World:
         self.accounts = self.accounts or [Account.create() for _ in range(self.mines + 2)]
         self.deployer, self.scientist, *miners = self.accounts
         self.fund = {Address(account.address): 100 * ETHER for account in self.accounts}
-        self.chain = TesterChain(self.fund, clock=lambda: self.now_s)
+        self.chain = chain_of(self.fund, lambda: self.now_s, quick=self.quick)
         deployed: Deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=self.min_window_s)
         self.market: Market = deployed.market(self.chain.rpc())
         self.store: Store = MemoryStore()

@@ -30,7 +30,6 @@ from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.target import Target
 from sonar.home.journal import Journal
-from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec, VeilCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan, encode_weights
@@ -42,6 +41,7 @@ from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 from tests.chain_kit import Clock, wish
+from tests.quick_chain import chain_of
 from tests.token_kit import deploy_token, mint, pay_now
 from tests.veil_kit import Capsule, cover_of, make_capsules
 
@@ -199,6 +199,8 @@ class World:
         mines: int = 3,
         token: str = "",
         rich: Sequence[int] | None = None,
+        *,
+        quick: bool = True,
     ) -> None:
         """With `token`, a kind of token is on the chain; the scientist and the `rich` mines have some."""
         self.folder, self.store = folder, store or MemoryStore()
@@ -207,7 +209,7 @@ class World:
         scientist = Account.create()
         self.clock, self.monotonic = Clock(START_S), Clock(START_S)
         self.fund = {Address(account.address): 10**20 for account in (scientist, *self.accounts)}
-        self.chain = TesterChain(self.fund, clock=self.clock)
+        self.chain = chain_of(self.fund, self.clock, quick=quick)
         self.rpc = self.chain.rpc()
         self.deployment = deploy(self.rpc, scientist, min_window_s=1)
         outbox = Outbox(self.market(), scientist, Journal(folder / "scientist.sqlite"), sleep=_no_sleep)

@@ -55,7 +55,8 @@ class StudyMine(HonestMine):
         blob = joined(model.blobs, question.bytes_of(family, spec, key), store.get)
         asked = [int(x) for x in question.read_question(family, spec, key, blob)]
         assert isinstance(spec, SumsSpec)
-        names = [column.name for column in SCHEMA]
+        assert isinstance(self.world, StudyWorld)
+        names = [column.name for column in self.world.schema]
         rows = self.table[:, [names.index(column.name) for column in spec.columns]]
         own = family.prepare(spec, plan, [rows])
         values = self.change(family.values(plan, own, asked, lambda: [rows]))

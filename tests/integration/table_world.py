@@ -24,13 +24,13 @@ from pysonar.keys.local import LocalHolder
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
-from sonar.localchain.tester import TesterChain
 from sonar.protocol.ids import Address
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 from tests.chain_kit import NobodySigns
 from tests.family_kit import map_of
+from tests.quick_chain import chain_of
 
 ETHER = 10**18
 Array = NDArray[np.float64]
@@ -44,19 +44,19 @@ def primes() -> tuple[int, int]:
 
 @dataclass
 class TableWorld:
-    """`parts` are the mines' row ranges of x [n, f] and y [n]; `bounty` is what the scientist posts."""
+    """`parts` are the mines' row ranges of x [n, f] and y [n], numbers or texts; `bounty` is posted."""
 
     folder: Path
     bounty: Bounty
     x: Array
-    y: Array
+    y: NDArray[Any]
     parts: Sequence[slice]
     now_s: float = 1_800_000_000.0
 
     def __post_init__(self) -> None:
         scientist, *mines = [Account.create() for _ in range(1 + len(self.parts))]
         fund = {Address(one.address): 100 * ETHER for one in (scientist, *mines)}
-        self.chain = TesterChain(fund, clock=lambda: self.now_s)
+        self.chain = chain_of(fund, lambda: self.now_s)
         self.market = deploy(self.chain.rpc(), scientist, min_window_s=1).market(self.chain.rpc())
         self.store, self.told = MemoryStore(), ListSink()
         journal = Journal(self.folder / "pysonar.sqlite")
@@ -80,8 +80,9 @@ class TableWorld:
         home = self.folder / f"mine-{index}"
         home.mkdir()
         names = self.bounty.held_out.columns
-        rows = np.column_stack([self.x[part], self.y[part]]).tolist()
-        lines = [",".join(names), *(",".join(map(repr, row)) for row in rows)]
+        cells = zip(self.x[part].tolist(), self.y[part].tolist(), strict=True)
+        lines = [",".join(names)]
+        lines += [",".join([*map(repr, row), y if isinstance(y, str) else repr(y)]) for row, y in cells]
         (home / "data.csv").write_text("\n".join(lines) + "\n")
         journal = Journal(home / "journal.sqlite")
         book = Book(journal)

@@ -22,11 +22,12 @@ from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done, Waiting
 from tests.integration import campaign_kit
 from tests.integration.mine_kit import World, run, terms
+from tests.quick_chain import inside
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+    return World(tmp_path, quick=False)
 
 
 @pytest.mark.parametrize("confirmations", [1, 3])
@@ -250,7 +251,7 @@ def test_a_block_that_the_node_keeps_no_longer_is_told_in_plain_words_and_passed
 
 @pytest.fixture
 def campaigning(tmp_path: Path) -> campaign_kit.World:
-    return campaign_kit.World(tmp_path, settings={"rounds": 1})
+    return campaign_kit.World(tmp_path, settings={"rounds": 1}, quick=False)
 
 
 def test_no_cohort_is_taken_by_a_time_too_late(
@@ -306,7 +307,7 @@ def test_a_digest_that_cannot_be_proven_holds_a_round_up_for_some_blocks_only(
 ) -> None:
     """The node does not tell of transactions, or a mine reveals through a contract of its own."""
     world, campaign = campaigning, campaigning.campaign()
-    monkeypatch.setitem(world.chain.methods, "eth_getTransactionByHash", lambda _: None)
+    monkeypatch.setitem(inside(world.chain).methods, "eth_getTransactionByHash", lambda _: None)
     world.run_until(campaign, lambda: len(world.events(Revealed)) == 3)
     opened_at = world.market.head().number
     world.run_until(campaign, lambda: campaign.records.get(Cohort, 1) is not None)
@@ -320,14 +321,14 @@ def test_a_mines_own_contract_cannot_keep_a_round_from_being_settled(
 ) -> None:
     """It is told one digest, in what looks like a reveal, and reveals another."""
     world, campaign = campaigning, campaigning.campaign()
-    genuine = world.chain.methods["eth_getTransactionByHash"]
+    genuine = inside(world.chain).methods["eth_getTransactionByHash"]
 
     def through_another(params: list[Any]) -> Any:
         found = genuine(params)
         data = found["input"][:-1] + ("0" if found["input"][-1] != "0" else "1")
         return {**found, "to": "0x" + "77" * 20, "input": data}
 
-    monkeypatch.setitem(world.chain.methods, "eth_getTransactionByHash", through_another)
+    monkeypatch.setitem(inside(world.chain).methods, "eth_getTransactionByHash", through_another)
     world.run_until(campaign, lambda: len(world.events(Revealed)) == 3)
     reveals = {event.mine: event for event in world.events(Revealed)}
     assert set(proofs(world.market, reveals, world.market.head()).values()) == {Proof.UNKNOWN}
@@ -342,10 +343,10 @@ def test_a_settlement_that_only_a_receipt_tells_of_is_made_anew(
     """The node swallows it, and answers a receipt; the account's count is one too high as well."""
     world, campaign = campaigning, campaigning.campaign()
     world.run_until(campaign, lambda: len(world.events(Revealed)) == 3)
-    methods = world.chain.methods
+    methods = inside(world.chain).methods
     assert world.market.status(campaign.id, world.market.head()) is Status.SETTLE  # type: ignore[arg-type]
     honest = dict(methods)
-    head = world.chain._head()
+    head = inside(world.chain)._head()
     receipt = {
         "blockNumber": hex(head.block_number),
         "gasUsed": "0x5208",

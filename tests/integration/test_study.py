@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from pysonar.bounty.shelf import Shelf
+from pysonar.keys.holder import KeyHolder
+from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from sonar.errors import DataError, EnvironmentFault, UsageError
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import BountyPosted, RoundSettled
@@ -15,6 +18,7 @@ from sonar.protocol.ids import hex32
 from sonar.telling.progress import Note
 from sonar.verifying.reading import posted_as, verify
 from tests.integration.campaign_kit import ETHER
+from tests.integration.keys_world import primes, ring_in, rotate
 from tests.integration.study_world import StudyMine, StudyWorld
 from tests.integration.test_campaign_killed import Killer, run_to_the_end
 from tests.study_kit import Broken, Thrice, register
@@ -28,6 +32,7 @@ def test_one_round_gives_the_means_of_the_pooled_rows(tmp_path: Path) -> None:
     assert found["age"] == pytest.approx(world.pooled[:, 0].mean(), abs=1e-6)
     assert found["height"] == pytest.approx(world.pooled[:, 1].mean(), abs=1e-6)
     assert (found["rows"], found["mines"]) == (120, 3)
+    assert summary.result == found
     assert summary.closed == "TARGET_REACHED"
     assert summary.paid_units == 3 * ETHER // 100  # unused fees came back
     assert summary.refunded_units == summary.escrow_units - summary.paid_units
@@ -71,6 +76,7 @@ def test_sums_that_allow_no_answer_end_the_bounty_and_are_told_at_its_end(tmp_pa
     assert summary.closed == "TARGET_REACHED"
     with pytest.raises(DataError, match="collinear"):
         campaign.result()
+    assert summary.result is None
     world.check_money()
 
 
@@ -248,4 +254,25 @@ def test_a_study_is_closed_when_its_scientist_wishes(tmp_path: Path) -> None:
     assert len(world.events(RoundSettled)) < 3
     with pytest.raises(EnvironmentFault, match="of at most 3"):
         campaign.result()
+    world.check_money()
+
+
+class StudyKeys(StudyWorld):
+    """A `StudyWorld` whose key may change."""
+
+    def holder(self) -> KeyHolder:
+        return LocalHolder(ring_in(self.folder))
+
+
+def test_a_change_of_the_key_changes_no_sum(tmp_path: Path) -> None:
+    world = StudyKeys(tmp_path, statistic=Thrice())
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.id is not None)
+    rotate(world.folder, Key(*primes(1)))
+    world.run(campaign)
+    assert campaign.result().to_dict()["asked"] == 360
+    assert list(campaign.records.keys()) == [1, 2]
+    assert campaign.id is not None
+    told = verify(world.market, lambda: world.store, posted_as(world.market, hex32(campaign.id)))
+    assert told.result == "holds"
     world.check_money()

@@ -134,6 +134,15 @@ def test_they_go_where_scikit_learn_s_go() -> None:
     assert not hasattr(clone(fitted), "coef_")
 
 
+def test_a_model_shows_itself_in_a_notebook() -> None:
+    names = ["a<b", *FRAME.columns[1:10]]
+    told = SonarRegressor().fit(FRAME.iloc[:, :10].set_axis(names, axis=1), Y).model_._repr_html_()
+    assert '<td style="text-align:left">a&lt;b</td>' in told
+    assert "R² 0.517" in told
+    wide = SonarRegressor("polynomial").fit(X, Y).model_._repr_html_()
+    assert "and 26 more: model.coefficients" in wide
+
+
 def test_rows_are_dealt_in_turn_ten_to_a_mine_at_least() -> None:
     assert [len(range(*part.indices(25))) for part in dealt(25, 3)] == [13, 12]
     assert len(dealt(9, 3)) == 1

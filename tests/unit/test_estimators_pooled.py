@@ -121,9 +121,14 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no amount": (lambda: SonarGLM("gamma").fit(X, COUNTS), "gamma takes what is more than 0"),
     "constant": (lambda: SonarGLM("poisson").fit(X, np.ones(400)), "y: is 1 in every row"),
     "dates": (lambda: SonarGLM("poisson").fit(X, COUNTS.astype("datetime64[D]")), "y: holds dates"),
+    "other rows": (lambda: SonarGLM("poisson").fit(X, COUNTS[1:]), "y: has 399 rows, and X has 400"),
+    "other rows of a mapping": (
+        lambda: SonarGLM("poisson", schema={"a": {"low": 0, "high": 1}}).fit({"a": [0.5, 0.1]}, COUNTS),
+        "y: has 400 rows, and X has 2",
+    ),
     "alpha": (lambda: SonarGLM("poisson", alpha=2.0).fit(X, COUNTS), "alpha"),
     "mines": (lambda: SonarGLM("poisson", mines=0).fit(X, COUNTS), "mines: is 0"),
-    "one round": (lambda: SonarGLM("poisson", rounds=1).fit(X, COUNTS), "rounds_max"),
+    "one round": (lambda: SonarGLM("poisson", rounds=1).fit(X, COUNTS), "rounds: "),
     "a schema without a frame": (
         lambda: SonarGLM("poisson", schema=pysonar.columns_of(FRAME)).fit(X, COUNTS),
         "X: has no columns by name",

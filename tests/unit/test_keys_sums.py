@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from capsule.audit.refusal import Refusal
+from capsule.audit.refusal import spec_of as spec_of_audited
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
+from sonar.commands.status import _figures
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.sums.family import Sums
 from sonar.families.sums.totals import plan_of
@@ -128,3 +131,14 @@ def test_later_rounds_are_remembered_whatever_the_lengths(holder: LocalHolder) -
     for turn in range(1, 6):
         assert holder.holds(job(), turn, [turn << 32], sent(holder, "abc")) == dict.fromkeys("abc")
     assert all(total.score_bits == 0 for total in holder.revealed(job()).values())
+
+
+def test_auditors_refuse_a_family_whose_steps_they_do_not_repeat() -> None:
+    with pytest.raises(Refusal, match="pay fees only") as told:
+        spec_of_audited(job().manifest)
+    assert told.value.code == "not-audited"
+    assert told.value.hint
+
+
+def test_the_networks_status_says_nothing_of_a_loss_that_measures_nothing() -> None:
+    assert _figures(job().manifest, 1_000_000) == {}

@@ -18,6 +18,7 @@ from typer.main import get_command
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.settings import HoldoutSettings, Settings
 from pysonar.bounty.shelf import Shelf
+from pysonar.bounty.study import Study
 from pysonar.campaign.records import Posting, Records
 from pysonar.cli import app, main
 from pysonar.keys.key import Key
@@ -323,3 +324,37 @@ def _written(path: Path) -> Path:
     path.write_text(TOML)
     os.chmod(path, 0o600)
     return path
+
+
+STUDY = 'name = "heights"\n[statistic]\nkind = "describe"\n[columns.age]\nlow = 0\nhigh = 120\n'
+
+
+def test_a_study_has_a_result_and_a_bounty_a_model(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.toml").write_text(STUDY)
+    assert main(["explain", str(tmp_path / "study.toml"), "--home", str(home)]) == 0
+    assert "fees only" in capsys.readouterr().out
+    Shelf(home).keep(Study.from_toml(tmp_path / "study.toml"))
+    Shelf(home).keep(Bounty.example("diabetes", key_bits=2048))
+    assert main(["result", "heights", "--home", str(home)]) == 2
+    assert "no round is over yet, so there is no result" in capsys.readouterr().err
+    assert main(["result", "diabetes", "--home", str(home)]) == 2
+    assert "trains a model" in capsys.readouterr().err
+    assert main(["result", "--home", str(home)]) == 2
+    assert "2 bounties were started in this home" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_study_names_its_table(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text, said in (
+        (STUDY.replace("describe", "descirbe"), "did you mean describe?"),
+        (STUDY.replace("low = 0", "lo = 0"), "columns.age.lo"),
+        (STUDY + '[holdout]\ncsv = "x.csv"\n', "holdout"),
+        ('name = "heights"\n[statistic]\nkind = "describe"\n', "columns"),
+        ('name = "heights"\n[columns.age]\nlow = 0\nhigh = 1\n', "statistic"),
+    ):
+        (tmp_path / "study.toml").write_text(text)
+        assert main(["explain", str(tmp_path / "study.toml"), "--home", str(home)]) == 2
+        assert said in capsys.readouterr().err

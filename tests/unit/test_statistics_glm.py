@@ -266,6 +266,18 @@ def test_what_is_beyond_bounds_is_told() -> None:
         fitted(COLUMNS, table(), family="poisson", columns=("a", "b"), mu_max=1.5)
 
 
+@pytest.mark.parametrize(("high", "told"), [(5.0, False), (1e4, False), (1e8, True), (2e9, True)])
+def test_weights_whose_bound_leaves_too_few_digits_are_told(high: float, told: bool) -> None:
+    columns = (*COLUMNS[:3], numeric("times", 0, high), COLUMNS[4])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", BoundsWarning)
+        found = fitted(columns, table(), family="poisson", columns=("a", "b"), weights="times")
+    assert any("bounds are so wide that rounding moves" in text for text in found.warnings) == told
+    assert bool(caught) == told
+    with pytest.raises(DataError, match="2\\^31"):
+        numeric("times", 0, 1e12)
+
+
 def test_too_few_rounds_are_told() -> None:
     with pytest.warns(ConvergenceWarning, match=r"not converged.*rounds_max"):
         found = fitted(COLUMNS, table(), family="poisson", columns=("a", "b"), rounds_max=2)

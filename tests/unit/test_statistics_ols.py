@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from pysonar.statistics.base import Seen
 from pysonar.statistics.linear.ols import Ols
 from pysonar.statistics.linear.olsresult import OlsResult
 from pysonar.statistics.local import compute
 from sonar.data.schema import Column, NumberColumn
 from sonar.errors import ConfigError, DataError
+from sonar.families.sums.totals import totals
 from tests.statistics_kit import Matrix, categories, numeric, split
 
 COLUMNS: tuple[Column, ...] = (
@@ -237,3 +239,40 @@ def test_joint_tests_and_inflation_equal_the_pooled_ones() -> None:
         found.f_test(["sex"])
     with pytest.raises(KeyError):
         found["sex"]
+
+
+def test_robust_errors_follow_residuals_and_take_a_second_round() -> None:
+    rng = np.random.default_rng(8)
+    x = rng.uniform(0, 10, 3000)
+    values = np.column_stack([x, 2 * x + rng.normal(0, 0.2 + x)])
+    columns = (numeric("x", 0, 10), numeric("y", -60, 80))
+    found = compute(Ols(target="y", robust="HC1"), columns, split(values))
+    plain = compute(Ols(target="y"), columns, split(values))
+    assert isinstance(found, OlsResult)
+    assert isinstance(plain, OlsResult)
+    design = np.column_stack([np.ones(len(x)), x])
+    residuals = values[:, 1] - design @ plain.params
+    inverse = np.linalg.inv(design.T @ design)
+    covariance = inverse @ (design.T * residuals**2) @ design @ inverse * 3000 / 2998
+    assert found.covariance == pytest.approx(covariance, rel=1e-6)
+    assert found.params == pytest.approx(plain.params)
+    assert abs(found.bse / plain.bse - 1).max() > 0.2
+    assert "P>|z|" in found.summary()
+    assert "HC1" in found.summary()
+
+
+def test_robust_errors_are_refused_or_told_where_there_are_none() -> None:
+    values = table()
+    with pytest.raises(ConfigError, match=r"statistic.robust: there are no robust errors of weighted rows"):
+        fitted(values, weight="w", robust="HC0")
+    statistic = Ols(target="y", columns=("far", "bmi", "sex"), robust="HC0")
+    spec = statistic.spec(COLUMNS, 10, 10_000)
+    places = [[column.name for column in COLUMNS].index(column.name) for column in spec.columns]
+    seen = Seen(statistic.start(spec), totals(spec, [values[:, places]], statistic.start(spec)), 1)
+    found = statistic.result(spec, [seen])
+    assert any("not robust" in text for text in found.warnings)
+    values[:, 0] = 9e5
+    again = Seen(statistic.start(spec), totals(spec, [values[:, places]], statistic.start(spec)), 1)
+    assert statistic.step(spec, [again]) is None
+    with pytest.raises(DataError, match="column 'far' is constant"):
+        statistic.result(spec, [again])

@@ -27,6 +27,7 @@ def fitted(case: dict[str, Any]) -> OlsResult:
         columns=tuple(case["names"]),
         weight=case["weight"] if case["weighted"] else None,
         intercept=case["intercept"],
+        robust=case["robust"],
     )
     found = compute(statistic, columns, split(np.array(case["rows"]), case["mines"]))
     assert isinstance(found, OlsResult)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pysonar.bounty.covered import CAPSULE, WHO, learned
 from pysonar.bounty.explain import explain
 from pysonar.bounty.kinds.fields import MOST_BITS
+from pysonar.bounty.shelf import Shelf
 from pysonar.bounty.study import Study
 from pysonar.keys.ledger import Revealed
 from sonar.data.fixed import to_q32
@@ -86,3 +88,24 @@ def test_each_party_has_its_column_in_what_was_learned() -> None:
     ours = known["sums over one mine's data"]
     assert (ours["you, with this program"], ours["you, with other software"]) == ("19 bits", "19 bits")
     assert (ours[CAPSULE], known["sums over all mines' data"][CAPSULE]) == ("no", "no")
+
+
+def test_a_file_of_a_study_names_its_capsules_and_the_shelf_keeps_them(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'name = "heights"\n[statistic]\nkind = "describe"\n'
+        f'[columns.height]\nlow = 50\nhigh = 250\n[capsules]\nthreshold = 1\nmembers = ["{A}"]\n'
+    )
+    asked = Study.from_toml(file)
+    capsules = asked.settings.capsules
+    assert capsules is not None
+    assert (capsules.accounts, capsules.threshold, capsules.audited, capsules.bits) == (
+        (A,),
+        1,
+        False,
+        MOST_BITS,
+    )
+    Shelf(tmp_path).keep(asked)
+    again = Shelf(tmp_path).take("heights")
+    assert again == asked
+    assert again.settings.capsules == capsules

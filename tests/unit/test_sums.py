@@ -10,6 +10,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from pysonar.keys.key import Secret
+from sonar.data.fixed import to_q32
 from sonar.data.schema import Column
 from sonar.errors import BoundsError, ConsentError, DataError
 from sonar.families.sums.family import Sums
@@ -156,6 +157,69 @@ class TestRareValues:
         values[::10_000, 1] = 1
         with pytest.raises(ConsentError, match="'sex'"):
             Sums().prepare(spec, plan_of(spec, KEY_BITS, 3), np.array_split(values, 7))
+
+
+GLM = {
+    "kind": "glm-step",
+    "family": "binomial",
+    "target": "y",
+    "columns": ("x",),
+    "mu_low_q32": 1 << 20,
+    "mu_high_q32": 1 << 40,
+}
+
+
+class TestWeights:
+    """Questions at parameters that would leave few rows in a sum."""
+
+    COLUMNS = (number("x"), number("y", 0, 1), number("time", 0, 10), number("dead", 0, 1))
+
+    def rows(self, count: int = 60) -> Matrix:
+        x = np.linspace(-1, 1, count)
+        return np.column_stack([x, np.arange(count) % 2, 0.5 + np.arange(count) % 10, np.arange(count) % 2])
+
+    def asked(self, spec: SumsSpec, values: Matrix, at: list[float]) -> list[int]:
+        question = [round(one * 2**32) for one in at]
+        return Sums().values(plan_of(spec, KEY_BITS, 3), kept(spec, values), question)
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_coefficients_that_single_a_row_out_are_not_answered(self, sign: int) -> None:
+        """The mean is 1 for the row with the largest x (or the least) and 0 for all others."""
+        spec = spec_of(self.COLUMNS, GLM, parameters=5)
+        assert self.asked(spec, self.rows(), [0, 0, 0, 0, 0])
+        assert self.asked(spec, self.rows(), [1, 0.3, 2, 0, 0])
+        steep = [1, -2000 * 0.98, sign * 2000, 0, 0]
+        with pytest.raises(ConsentError, match="term 't0': the question's parameters leave fewer than 5"):
+            self.asked(spec, self.rows(), steep)
+
+    def test_the_difference_of_two_risk_sets_is_over_enough_rows(self) -> None:
+        term = {
+            "kind": "cox-step",
+            "time": "time",
+            "event": "dead",
+            "columns": ("x",),
+            "risk_max_q32": 1 << 42,
+        }
+        grid = [to_q32(one) for one in (2.0, 5.0, 9.5)]
+        spec = spec_of(self.COLUMNS, term | {"grid_q32": grid}, parameters=2 + 2 * 3)
+        kept(spec, self.rows())
+        fine = spec_of(self.COLUMNS, term | {"grid_q32": [to_q32(t / 2) for t in range(20)]}, parameters=42)
+        kept(fine, self.rows(400))
+        with pytest.raises(ConsentError, match="leave fewer than 5 rows"):  # as soon as it would be joined
+            kept(fine, np.delete(self.rows(400), np.arange(33, 400, 10), axis=0))
+
+    def test_bins_of_few_rows_go_to_a_neighbour(self) -> None:
+        edges = [to_q32(one) for one in (-0.9, 0.0, 0.9)]
+        term = {"kind": "scores", "task": "regression", "target": "y", "columns": ("x",), "edges_q32": edges}
+        spec = spec_of(self.COLUMNS, term, parameters=2)
+        plan, values = plan_of(spec, KEY_BITS, 3), self.rows()
+        exact = totals(spec, [values], np.array([0.0, 1.0]))["t0"][0, 7:].reshape(3, 4)
+        assert exact[0].tolist() == [3, 27, 27, 3]
+        found = from_integers(spec, plan, self.asked(spec, values, [0, 1]))
+        bins = found["t0"][0, 7:].reshape(3, 4)
+        assert bins[0].tolist() == [0, 30, 30, 0]
+        np.testing.assert_allclose(bins.sum(axis=1), exact.sum(axis=1), atol=1e-6)
+        np.testing.assert_allclose(bins[:, 1], exact[:, :2].sum(axis=1), atol=1e-6)
 
 
 class TestKept:

@@ -14,6 +14,7 @@ from sonar.families.sums.inspection import Rules, failed
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.powers import Powers
+from sonar.families.sums.terms.steps.residual_moments import ResidualMoments
 from sonar.families.sums.totals import (
     Totals,
     from_integers,
@@ -53,7 +54,7 @@ def summed(spec: SumsSpec, rows: Matrix, question: list[int]) -> Totals:
 def joined(found: Totals) -> Vector:
     """The sums, those of several words as one number: words carry from one to the next."""
     (term,), (values,) = found.spec.terms, found.values()
-    if isinstance(term, Moments):
+    if isinstance(term, Moments | ResidualMoments):
         return np.asarray(values.sum(axis=0)).ravel()
     if isinstance(term, Powers):
         words = values[:, 1:].reshape(len(values), term.order, term.order)

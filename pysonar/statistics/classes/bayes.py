@@ -105,7 +105,8 @@ class NaiveBayes(Statistic):
                     self._shape(column, group, levels[k]) for k, group in zip(there, sums, strict=True)
                 ]
             else:
-                shares[column.name] = (sums + self.alpha) / (sums + self.alpha).sum(axis=1, keepdims=True)
+                smooth = np.maximum(np.round(sums), 0.0) + self.alpha
+                shares[column.name] = smooth / smooth.sum(axis=1, keepdims=True)
         variances = (
             np.array([[shape.variance for shape in each] for each in shapes.values()])
             .reshape(-1, len(there))

@@ -17,6 +17,7 @@ from pysonar.statistics.fits.collinear import filled
 from pysonar.statistics.fits.estimates import Estimates
 from pysonar.statistics.fits.newton import Optimum, inverse, optimum_of
 from pysonar.statistics.fits.plot import Axes, forest
+from pysonar.statistics.fits.rounding import rounding_warnings, unit_of
 from pysonar.statistics.fits.wald import Coefficients, own_units
 from pysonar.statistics.fits.warning import BoundsWarning, ConvergenceWarning, StatisticWarning, Told, warn_of
 from pysonar.statistics.fitted import design
@@ -33,6 +34,7 @@ from sonar.families.sums.terms.steps.glm_step import GlmStep
 
 Vector = NDArray[np.float64]
 _WHOLE = 1e-6
+_NARROW = "those of the target and of `weights`, or `mu_min` and `mu_max`"
 RATIO = {"binomial": "odds ratio", "poisson": "rate ratio", "gamma": "ratio of means"}
 
 
@@ -171,6 +173,10 @@ def result_of(
     covariance = (own @ inverse(information) @ own.T * fit.scale)[np.ix_(kept, kept)]
     told = separation_of(spec, asked, labels, others)
     told += _not_converged(optimum, labels, told) + _clipped(asked, last)
+    if not told:
+        unit, (weight, right) = unit_of(seen[-1]), asked.step_bounds(spec.by_name)
+        own_inverse = inverse(optimum.point.information)[np.ix_(kept, kept)]
+        told += rounding_warnings(own_inverse, unit * weight, unit * right, _NARROW)
     told += [Told(StatisticWarning, one) for one in empty]
     told += [Told(BoundsWarning, one) for one in outside(spec, seen[0].totals)]
     warn_of(told)

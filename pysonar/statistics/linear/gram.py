@@ -13,6 +13,7 @@ from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.design import labels_of
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.precise import WORD_BITS
+from sonar.families.sums.terms.steps.residual_moments import ResidualMoments
 from sonar.families.sums.totals import Totals
 
 Vector = NDArray[np.float64]
@@ -54,11 +55,13 @@ class Gram:
 
 
 def grams_of(spec: SumsSpec, found: Totals, mines: int, term: str = "moments") -> list[Gram]:
-    """Return a Gram for each group of a `Moments` term. Raises DataError for sums that no rows have."""
-    (moments,) = [each for each in spec.terms if each.name == term and isinstance(each, Moments)]
+    """Return a Gram for each group of a term of moments. Raises DataError for sums that no rows have."""
+    (moments,) = [
+        each for each in spec.terms if each.name == term and isinstance(each, Moments | ResidualMoments)
+    ]
     labels = labels_of(spec.by_name, moments.columns)[1:]
     centre, scale = _scales(spec, moments)
-    rounding = mines**0.5 * 2.0 ** -(found.frac + WORD_BITS + 1)
+    rounding = mines**0.5 * 2.0 ** -(found.frac + WORD_BITS * (len(found[term]) - 1) + 1)
     grams = [_gram(labels, group, centre, scale, rounding) for group in np.moveaxis(found[term], 1, 0)]
     for gram in grams:
         _require_possible(gram)
@@ -81,7 +84,7 @@ def impossible() -> DataError:
     return DataError("sums", "what was opened are the sums of no rows", hint=hint)
 
 
-def _scales(spec: SumsSpec, moments: Moments) -> tuple[Vector, Vector]:
+def _scales(spec: SumsSpec, moments: Moments | ResidualMoments) -> tuple[Vector, Vector]:
     """Return how v = (x - centre) / scale was made, of each column of the design but the ones."""
     centre: list[float] = []
     scale: list[float] = []
@@ -97,12 +100,9 @@ def _scales(spec: SumsSpec, moments: Moments) -> tuple[Vector, Vector]:
 
 
 def _gram(labels: tuple[str, ...], words: Matrix, centre: Vector, scale: Vector, rounding: float) -> Gram:
-    """Return what two words of each sum, float64[2, triangle], say: exact integers until all is centred."""
+    """Return what words of sums, float64[words, triangle], say: exact integers until all is centred."""
     d = len(labels) + 1
-    whole = [
-        (int(np.ldexp(coarse, WORD_BITS)) << (_UNIT_BITS - WORD_BITS)) + int(np.ldexp(fine, _UNIT_BITS))
-        for coarse, fine in words.T.tolist()
-    ]
+    whole = [sum(int(np.ldexp(word, _UNIT_BITS)) for word in each) for each in words.T.tolist()]
     if whole[0] <= 0:
         empty = np.zeros(d - 1)
         return Gram(labels, empty, np.zeros((d - 1, d - 1)), 0.0, empty + np.inf)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from pysonar.statistics.base import Seen
-from pysonar.statistics.columns import outside
+from pysonar.statistics.columns import number_column, outside
 from pysonar.statistics.linear.asked import LinearStatistic
-from pysonar.statistics.linear.least import least_squares, warnings_of
+from pysonar.statistics.linear.gram import Gram, grams_of
+from pysonar.statistics.linear.least import Fit, least_squares, warnings_of
 from pysonar.statistics.linear.olsresult import OlsResult
+from pysonar.statistics.linear.robust import Matrix, Vector, sandwich, standard_params
 from pysonar.statistics.linear.usable import CONSTANT, refuse, unusable
-from sonar.errors import DataError
+from sonar.data.schema import Column
+from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.terms.design import labels_of
+from sonar.families.sums.terms.moments import Moments
+from sonar.families.sums.terms.steps.residual_moments import ResidualMoments
 from sonar.telling.text import count
 
 
@@ -23,6 +30,8 @@ class Ols(LinearStatistic):
     """Least squares as statsmodels' OLS and WLS: coefficients, errors, t, p, intervals of 1 - `alpha`.
 
     `unusable`: whether constant columns and combinations of others are refused, or left out with a warning.
+    `robust`: "HC0" or "HC1", as statsmodels' `cov_type`, for standard errors where residuals vary more in
+    some rows than in others; they take a second round, in which all see the coefficients.
     """
 
     kind: Literal["ols"] = "ols"
@@ -30,11 +39,74 @@ class Ols(LinearStatistic):
     unusable: Literal["refuse", "drop"] = "refuse"
     alpha: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.05
 
+    robust: Literal["HC0", "HC1"] | None = None
+
+    @property
+    def rounds(self) -> int:
+        """The second is for robust errors alone."""
+        return 2 if self.robust else 1
+
+    def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
+        """See `Statistic`."""
+        spec = super().spec(columns, rows_min, rows_max)
+        if self.robust is None:
+            return spec
+        if self.weight is not None:
+            hint = "leave out one of the two"
+            raise ConfigError("statistic.robust", "there are no robust errors of weighted rows", hint=hint)
+        term = ResidualMoments(name="residuals", columns=self._predictors(spec), target=self.target)
+        parameters = len(labels_of(spec.by_name, term.columns))
+        return SumsSpec(
+            columns=spec.columns,
+            terms=(*spec.terms, term),
+            parameters=parameters,
+            rows_min=rows_min,
+            rows_max=rows_max,
+        )
+
+    def step(self, spec: SumsSpec, seen: Sequence[Seen]) -> Vector | None:
+        """See `Statistic`: the coefficients, at which residuals are taken."""
+        if self.robust is None or len(seen) > 1:
+            return None
+        try:
+            fitted = self._fitted(spec, seen[0])
+        except DataError:
+            return None  # `result` says why
+        params = dict(zip(fitted.names, fitted.fit.params.tolist(), strict=True))
+        target = number_column(spec.columns, self.target, "target")
+        return standard_params(spec, self._predictors(spec), target, params)
+
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> OlsResult:
         """See `Statistic`."""
-        last = seen[-1]
-        whole, places, warnings = self.filled(spec, last)
-        n = self.rows(spec, last)
+        first = seen[0]
+        fitted = self._fitted(spec, first)
+        warnings = [*outside(spec, first.totals), *fitted.warnings, *warnings_of(fitted.fit)]
+        robust = self._robust(spec, seen, fitted)
+        if self.robust and robust is None:
+            warnings.append("There was no second round: the standard errors are not robust.")
+        return OlsResult.of(
+            self.target,
+            fitted.names,
+            fitted.fit,
+            rows=fitted.rows,
+            dropped=first.totals.rows - fitted.rows,
+            intercept=self.intercept,
+            alpha=self.alpha,
+            weight=self.weight,
+            unit=self.unit(spec),
+            log_weights=_log_weights(self.weight, first),
+            robust=robust,
+            cov_type="nonrobust" if robust is None else str(self.robust),
+            warnings=tuple(warnings),
+            data_warnings=(*outside(spec, first.totals), *fitted.warnings),
+            schema=spec.columns,
+            gram=fitted.whole,
+        )
+
+    def _fitted(self, spec: SumsSpec, seen: Seen) -> _Fitted:
+        """Return the fit of one round's sums. Raises DataError."""
+        whole, places, warnings = self.filled(spec, seen)
+        n = self.rows(spec, seen)
         _require_rows(n, len(places) + self.intercept)
         bad = unusable(whole.only(places))
         if self.unusable == "refuse":
@@ -47,21 +119,38 @@ class Ols(LinearStatistic):
         if whole.noise[-1] > CONSTANT:
             warnings.append(f"The target, {self.target!r}, is constant, as far as its bounds let it be seen.")
         fit = least_squares(gram, whole.only([len(gram.labels)]), whole.cross[:-1, -1], self.intercept)
-        return OlsResult.of(
-            self.target,
-            (*(("Intercept",) if self.intercept else ()), *gram.labels),
-            fit,
-            rows=n,
-            dropped=last.totals.rows - n,
-            intercept=self.intercept,
-            alpha=self.alpha,
-            weight=self.weight,
-            unit=self.unit(spec),
-            log_weights=_log_weights(self.weight, last),
-            warnings=(*outside(spec, last.totals), *warnings, *warnings_of(fit)),
-            schema=spec.columns,
-            gram=whole,
+        names = (*(("Intercept",) if self.intercept else ()), *gram.labels)
+        return _Fitted(fit, names, whole, places, n, tuple(warnings))
+
+    def _robust(self, spec: SumsSpec, seen: Sequence[Seen], fitted: _Fitted) -> Matrix | None:
+        """Return the robust covariance that a second round gives; None without one."""
+        if self.robust is None or len(seen) < 2:
+            return None
+        (squares,) = grams_of(spec, seen[1].totals, seen[1].mines, "residuals")
+        target = number_column(spec.columns, self.target, "target")
+        columns = list(range(len(fitted.places)))
+        found = sandwich(
+            fitted.whole.only(columns), squares.only(fitted.places), (2 * target.scale) ** 2, self.intercept
         )
+        k = len(fitted.names)
+        return found * fitted.rows / (fitted.rows - k) if self.robust == "HC1" else found
+
+    def _predictors(self, spec: SumsSpec) -> tuple[str, ...]:
+        moments = spec.terms[0]
+        assert isinstance(moments, Moments)
+        return moments.columns[:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """A fit, its coefficients' names, the Gram with the target last, and the columns' places."""
+
+    fit: Fit
+    names: tuple[str, ...]
+    whole: Gram
+    places: list[int]
+    rows: int
+    warnings: tuple[str, ...]
 
 
 def _require_rows(rows: int, coefficients: int) -> None:

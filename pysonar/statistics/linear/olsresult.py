@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.statistics.base import statistic_of
-from pysonar.statistics.chances import f_p_value, t_p_values, t_quantile
+from pysonar.statistics.chances import f_p_value, normal_p_values, normal_quantile, t_p_values, t_quantile
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram
 from pysonar.statistics.linear.least import Fit
@@ -83,7 +83,9 @@ class OlsResult(Report):
     residual_std: float
     intercept: bool
     weight: str | None
+    cov_type: str = "nonrobust"
     warnings: tuple[str, ...] = ()
+    data_warnings: tuple[str, ...] = field(default=(), repr=False)
     schema: Schema = field(default=(), repr=False)
     gram: Gram | None = field(default=None, repr=False)
     """Of the columns that have a coefficient, the target last; weights are shares of `unit`."""
@@ -101,33 +103,35 @@ class OlsResult(Report):
         alpha: float,
         unit: float,
         log_weights: float,
+        robust: Matrix | None = None,
         **rest: Any,
     ) -> OlsResult:
         """Return the figures of a fit whose weights were shares of `unit`, and `rest` as it is.
 
-        Raises ClientMissing.
+        `robust`: the coefficients' covariance, if it is another. Raises ClientMissing.
         """
         k, df_resid, df_model = len(names), rows - len(names), len(names) - intercept
-        ssr, tss = fit.rss * unit, fit.tss * unit
-        scale = ssr / df_resid
-        bse = np.sqrt(np.diag(fit.unscaled) / unit * scale)
+        ssr, tss, scale = fit.rss * unit, fit.tss * unit, fit.rss * unit / df_resid
+        covariance = fit.unscaled / unit * scale if robust is None else robust
         with np.errstate(divide="ignore", invalid="ignore"):
+            bse = np.sqrt(np.maximum(np.diag(covariance), 0.0))
             tvalues = fit.params / bse
-            fvalue = float(np.float64((tss - ssr) / df_model) / np.float64(scale)) if df_model else np.nan
-            llf = -rows / 2 * float(np.log(2 * np.pi * np.float64(ssr) / rows) + 1) + log_weights / 2
+            llf = -rows / 2 * float(np.log(2 * np.pi * ssr / np.float64(rows)) + 1) + log_weights / 2
             rsquared = float(1 - np.float64(ssr) / np.float64(tss))
-        half = t_quantile(1 - alpha / 2, df_resid) * bse
-        f_p = f_p_value(fvalue, df_model, df_resid) if df_model else np.nan
+            fvalue = float(np.float64((tss - ssr) / df_model) / np.float64(scale))
+        if robust is not None:
+            fvalue = _wald(fit.params[intercept:], covariance[intercept:, intercept:])
+        half = _quantile(1 - alpha / 2, None if robust is not None else df_resid) * bse
         return cls(
             target=target,
             names=names,
             params=fit.params,
             bse=bse,
             tvalues=tvalues,
-            pvalues=t_p_values(tvalues, df_resid),
+            pvalues=t_p_values(tvalues, df_resid) if robust is None else normal_p_values(tvalues),
             low=fit.params - half,
             high=fit.params + half,
-            covariance=fit.unscaled / unit * scale,
+            covariance=covariance,
             alpha=alpha,
             nobs=rows,
             df_model=df_model,
@@ -135,7 +139,7 @@ class OlsResult(Report):
             rsquared=rsquared,
             rsquared_adj=1 - (rows - intercept) / df_resid * (1 - rsquared),
             fvalue=fvalue,
-            f_pvalue=f_p,
+            f_pvalue=f_p_value(fvalue, df_model, df_resid),
             llf=llf,
             aic=-2 * llf + 2 * k,
             bic=-2 * llf + float(np.log(rows)) * k,
@@ -173,6 +177,7 @@ class OlsResult(Report):
             ("Prob (F-statistic)", f"{self.f_pvalue:.3g}"),
             ("Scale", self.scale),
             ("Residual Std.", self.residual_std),
+            ("Covariance", self.cov_type),
         )
 
     @property
@@ -181,7 +186,8 @@ class OlsResult(Report):
         bounds = (f"[{self.alpha / 2:.3g}", f"{1 - self.alpha / 2:.3g}]")
         cells = zip(self.params, self.bse, self.tvalues, self.pvalues, self.low, self.high, strict=True)
         rows = tuple((name, tuple(map(float, row))) for name, row in zip(self.names, cells, strict=True))
-        return (Table(("Coef.", "Std.Err.", "t", "P>|t|", *bounds), rows),)
+        by = "t" if self.cov_type == "nonrobust" else "z"
+        return (Table(("Coef.", "Std.Err.", by, f"P>|{by}|", *bounds), rows),)
 
     def __getitem__(self, name: str) -> Coefficient:
         """Return one coefficient and what is known of it. Raises KeyError."""
@@ -202,7 +208,7 @@ class OlsResult(Report):
                 raise DataError("names", f"{name!r} has no coefficient", hint=hint)
         places = [self.names.index(name) for name in names]
         b, q = self.params[places], len(places)
-        f = float(b @ np.linalg.solve(self.covariance[np.ix_(places, places)], b)) / q
+        f = _wald(b, self.covariance[np.ix_(places, places)])
         return FTest(f, q, self.df_resid, f_p_value(f, q, self.df_resid))
 
     @property
@@ -215,7 +221,8 @@ class OlsResult(Report):
 
     def conf_int(self, alpha: float | None = None) -> Matrix:
         """Return the ends of intervals of 1 - `alpha`, float64[k, 2]."""
-        half = t_quantile(1 - (self.alpha if alpha is None else alpha) / 2, self.df_resid) * self.bse
+        share = 1 - (self.alpha if alpha is None else alpha) / 2
+        half = _quantile(share, self.df_resid if self.cov_type == "nonrobust" else None) * self.bse
         return np.column_stack([self.params - half, self.params + half])
 
     def plot(self, ax: Any = None, *, standardize: bool = True) -> Any:
@@ -262,7 +269,7 @@ class OlsResult(Report):
 
     def _path(self, statistic: Penalised) -> Path:
         assert self.gram is not None
-        return statistic.path(self.gram, self.unit, self.nobs, self.schema, self.warnings)
+        return statistic.path(self.gram, self.unit, self.nobs, self.schema, self.data_warnings)
 
     def predict(self, table: Any) -> Vector:
         """Return predictions float64[rows] of a data frame or a mapping of columns. Raises DataError."""
@@ -272,3 +279,16 @@ class OlsResult(Report):
 
     def _predictors(self) -> Schema:
         return tuple(column for column in self.schema if column.name not in (self.target, self.weight))
+
+
+def _wald(params: Vector, covariance: Matrix) -> float:
+    """Return the F statistic that all of these coefficients are 0; NaN where their covariance is singular."""
+    try:
+        return float(params @ np.linalg.solve(covariance, params)) / len(params)
+    except np.linalg.LinAlgError:
+        return np.nan
+
+
+def _quantile(share: float, df: int | None) -> float:
+    """Return a quantile of Student's t; of the normal distribution for None."""
+    return normal_quantile(share) if df is None else t_quantile(share, df)

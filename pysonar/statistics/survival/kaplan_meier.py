@@ -187,7 +187,7 @@ class KaplanMeierResult(Report):
             found.fill_between(times, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         found.set_ylim(0, 1.02)
         found.set_xlim(0, None)
-        found.set_xlabel(self.time + (f" ({self.unit})" if self.unit else ""))
+        found.set_xlabel(self.time + (f" ({self.unit})" if self.unit not in ("", self.time) else ""))
         found.set_ylabel(f"share without {self.event}")
         found.spines[["top", "right"]].set_visible(False)
         if len(self.curves) > 1:

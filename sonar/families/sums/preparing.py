@@ -18,6 +18,7 @@ from sonar.families.sums.totals import (
     batch_sums,
     chunks,
     coded,
+    folded,
     parameters_from_integers,
     to_integers,
 )
@@ -48,14 +49,14 @@ class Kept:
         Raises BoundsError, and ConsentError for parameters that would single rows out.
         """
         if not self.spec.parameters:
-            return to_integers(self.spec, plan, Totals(self.spec, self.values[0]))
+            return to_integers(self.spec, plan, folded(Totals(self.spec, self.values[0])))
         parameters, weighing = parameters_from_integers(question), Weighing(self.spec)
         found = np.zeros(self.spec.values)
         for rows in coded(self.spec, [self.values]):
             weighing.see(rows, parameters)
             found += batch_sums(self.spec, rows, parameters)
         weighing.check()
-        return to_integers(self.spec, plan, Totals(self.spec, found))
+        return to_integers(self.spec, plan, folded(Totals(self.spec, found)))
 
     def digest(self) -> str:
         """Return the sha2-256 digest of `to_bytes`, in hex."""
@@ -72,16 +73,18 @@ def prepare(spec: SumsSpec, batches: Iterable[Matrix]) -> Kept:
     Raises DataError for rows that the schema does not allow; ConsentError where sums would tell about single
     rows.
     """
-    guards, none = Guards(spec), np.zeros(0)
+    guards, weighing, none = Guards(spec), Weighing(spec), np.zeros(spec.parameters)
     found, rows = np.zeros(spec.values), list[Matrix]()
     for batch in chunks(batches):
         read = Rows(spec.columns, batch)
         guards.see(read)
         if spec.parameters:
+            weighing.see(read, none)  # what no parameters could change is told at once
             rows.append(batch)
         else:
             found += batch_sums(spec, read, none)
     guards.check()
+    weighing.check()
     return Kept(spec, np.concatenate(rows) if rows else found[None, :])
 
 

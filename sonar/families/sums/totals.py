@@ -76,6 +76,15 @@ def batch_sums(spec: SumsSpec, rows: Rows, parameters: Vector) -> Vector:
     return np.concatenate([[float(len(rows))], *parts])
 
 
+def folded(found: Totals) -> Totals:
+    """Return what a mine answers with: see `BaseTerm.folded`."""
+    spec = found.spec
+    parts = [
+        term.folded(spec.by_name, sums).ravel() for term, sums in zip(spec.terms, found.values(), strict=True)
+    ]
+    return Totals(spec, np.concatenate([found.flat[:1], *parts]))
+
+
 def plan_of(spec: SumsSpec, key_bits: int, mines_max: int, free_bits: int = 0) -> SlotPlan:
     """Return the slot plan of answers: totals, which all weigh 1. Raises PlanError.
 

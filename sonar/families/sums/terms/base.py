@@ -98,6 +98,13 @@ class BaseTerm(Record):
         """Return how many rows, or none, must have each level of a category that is `mixed`."""
         return LEAST_IN_SET
 
+    def folded(self, columns: Columns, sums: Vector) -> Vector:
+        """Return what a mine answers with in place of `sums` over all its rows, float64[shape].
+
+        The same, unless cells over which values are added up have few of its rows: these go to a neighbour.
+        """
+        return sums
+
     def weighed(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
         """Return what the parameters make each row weigh, float64[kinds of weight, rows], not negative.
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import comb, floor
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,8 @@ def joined(words: Vector) -> Fraction:
     return sum((Fraction(float(word)) for word in words), Fraction(0))
 
 
-def product_sums(v: Matrix, weight: Vector | None = None) -> Matrix:
-    """Return the two words of sum w v v^T, float64[2, d (d + 1) / 2]: the upper triangle row by row.
+def product_sums(v: Matrix, weight: Vector | None = None, words: Literal[2, 3] = 2) -> Matrix:
+    """Return the words of sum w v v^T, float64[words, d (d + 1) / 2]: the upper triangle row by row.
 
     v float64[n, d] within ±1; `weight` float64[n] within 0 and 1, or all 1.
     """
@@ -57,7 +58,10 @@ def product_sums(v: Matrix, weight: Vector | None = None) -> Matrix:
     for start in range(0, len(v), _CHUNK):
         part = slice(start, start + _CHUNK)
         found += _products(v[part], None if weight is None else weight[part])
-    return found
+    if words == 2:
+        return found
+    middle = np.ldexp(np.floor(np.ldexp(found[1], 2 * WORD_BITS)), -2 * WORD_BITS)
+    return np.stack([found[0], middle, found[1] - middle])
 
 
 def _products(v: Matrix, weight: Vector | None) -> Matrix:

@@ -16,9 +16,21 @@ from sonar.families.sums.terms.powers import Powers
 from sonar.families.sums.terms.steps.at_risk import AtRisk
 from sonar.families.sums.terms.steps.cox_step import CoxStep
 from sonar.families.sums.terms.steps.glm_step import GlmStep
+from sonar.families.sums.terms.steps.residual_moments import ResidualMoments
 from sonar.families.sums.terms.steps.scores import Scores
 
 Term = Annotated[
-    AtRisk | Brackets | Cells | CoxStep | GlmStep | Histogram | Logs | Moments | Outside | Powers | Scores,
+    AtRisk
+    | Brackets
+    | Cells
+    | CoxStep
+    | GlmStep
+    | Histogram
+    | Logs
+    | Moments
+    | Outside
+    | Powers
+    | ResidualMoments
+    | Scores,
     Field(discriminator="kind"),
 ]

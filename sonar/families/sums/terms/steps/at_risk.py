@@ -43,7 +43,7 @@ class AtRisk(BaseTerm):
 
     def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
         """See `BaseTerm`."""
-        rows = rows.where(rows.complete([name for name in (self.time, self.event, self.by) if name]))
+        rows = rows.complete_rows(self.needs(columns))
         group = np.zeros(len(rows), dtype=np.int64) if self.by is None else rows.code(self.by)
         return np.stack(
             [self._counts(columns, rows.where(group == g)) for g in range(groups_of(columns, self.by))]

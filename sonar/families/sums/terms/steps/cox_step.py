@@ -13,6 +13,7 @@ from sonar.data.fixed import PositiveQ32, from_q32
 from sonar.data.schema import Rows
 from sonar.families.sums.terms.base import BaseTerm, ColumnNames, Columns, Vector, a_category
 from sonar.families.sums.terms.design import design_matrix, width_of
+from sonar.families.sums.terms.moments import ROWS_PER_COLUMN
 from sonar.families.sums.terms.steps.timed import Grid, Timed, check_timed, groups_of, timed
 from sonar.protocol.record import Name
 
@@ -111,6 +112,24 @@ class CoxStep(BaseTerm):
         sums = [np.bincount(place, weights=some.risk**power, minlength=kinds) for power in (1, 2)]
         return np.stack(sums)
 
+    def least_rows(self, columns: Columns) -> int:
+        """See `BaseTerm`: as of `Moments`."""
+        return ROWS_PER_COLUMN * width_of(columns, self.columns)
+
+    def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
+        """See `BaseTerm`: events are no more than rows, and risks are not negative."""
+        cells, p = self._cells(columns), width_of(columns, self.columns) - 1
+        events, off = sums[:cells], room[:cells]
+        if (events < -off).any() or events.sum() > rows + off.sum():
+            return "it counts more events than there are rows, or fewer than none"
+        size = cells * self._blocks * (1 + p)
+        risks, slack = (found[cells : cells + size].reshape(-1, 1 + p) for found in (sums, room))
+        if (risks[:, 0] < -slack[:, 0]).any():
+            return "a sum of risks is negative"
+        if (np.abs(risks[:, 1:]) > risks[:, :1] + slack[:, :1] + slack[:, 1:]).any():
+            return "a sum of risks times a column is more than the risks allow"
+        return None
+
     def words(self) -> str:
         """See `BaseTerm`."""
         by = f", by {self.strata}" if self.strata else ""
@@ -121,7 +140,7 @@ class CoxStep(BaseTerm):
 
     def _some(self, columns: Columns, rows: Rows, parameters: Vector) -> _Some:
         """Return what is needed of complete rows."""
-        rows = rows.where(rows.complete(self.needs(columns)))
+        rows = rows.complete_rows(self.needs(columns))
         x = design_matrix(columns, self.columns, rows)[:, 1:]
         stratum = np.zeros(len(rows), dtype=np.int64) if self.strata is None else rows.code(self.strata)
         where = timed(columns, rows, self.time, self.event, self.grid_q32)

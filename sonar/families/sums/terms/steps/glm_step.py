@@ -14,6 +14,7 @@ from sonar.data.schema import CategoryColumn, Rows
 from sonar.families.sums.likelihoods import FAMILIES, LOGIT_MAX, GlmFamily, Limits, Sizes, Working
 from sonar.families.sums.terms.base import BaseTerm, ColumnNames, Columns, Vector, a_number
 from sonar.families.sums.terms.design import design_matrix, width_of
+from sonar.families.sums.terms.moments import ROWS_PER_COLUMN, squares_fault
 from sonar.protocol.record import Name
 
 COMMON = ("rows", "weight", "y", "own", "base", "exposure", "log_exposure")
@@ -125,13 +126,35 @@ class GlmStep(BaseTerm):
         return np.concatenate([common, at, *(self._beside(some, eta, way, limits) for eta in points)])
 
     def weighed(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
-        """See `BaseTerm`: what rows weigh in the information, and on the right side, at each point."""
+        """See `BaseTerm`: what rows weigh in the information, and on the right side, at each point.
+
+        Of a binomial target, the mean and what it lacks of 1 too: coefficients that make it 1 for one row
+        and 0 for all others would have that row alone in the sum of mean times x.
+        """
         if parameters[0] == 0:
             return None
         family, some, limits = FAMILIES[self.family], self._some(columns, rows), self._limits(columns)
         works = [family.step(some.y, family.mean(eta, limits)) for eta in self._points(some, parameters)]
-        sides = [some.weight * np.abs(side) for work in works for side in (work.weight, work.right)]
-        return np.stack(sides)
+        sides = [side for work in works for side in (work.weight, np.abs(work.right))]
+        if self.family == "binomial":
+            sides += [side for work in works for side in (work.mu, 1 - work.mu)]
+        return np.asarray(some.weight * np.stack(sides))
+
+    def solvable(self, columns: Columns) -> int:
+        """See `BaseTerm`: the information at one point, and vectors at all."""
+        width = width_of(columns, self.columns)
+        return width * (width + 1) // 2 + width * (1 + 2 * len(self.beside_q32))
+
+    def least_rows(self, columns: Columns) -> int:
+        """See `BaseTerm`: as of `Moments`."""
+        return ROWS_PER_COLUMN * width_of(columns, self.columns)
+
+    def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
+        """See `BaseTerm`: the information is a weighted sum of squares."""
+        width = width_of(columns, self.columns)
+        start = sizes_of(width)[0]
+        part = slice(start, start + width * (width + 1) // 2)
+        return squares_fault(sums[part], room[part])
 
     def words(self) -> str:
         """See `BaseTerm`."""
@@ -142,7 +165,7 @@ class GlmStep(BaseTerm):
 
     def _some(self, columns: Columns, rows: Rows) -> _Some:
         """Return what is needed of complete rows."""
-        rows = rows.where(rows.complete(self.needs(columns)))
+        rows = rows.complete_rows(self.needs(columns))
         return _Some(
             design_matrix(columns, self.columns, rows),
             self._target(columns, rows),
@@ -211,6 +234,12 @@ class GlmStep(BaseTerm):
             return Limits(0.0, 1.0, 1e-8, 1 - 1e-8)
         assert not isinstance(column, CategoryColumn)
         return Limits(column.low, column.high, from_q32(self.mu_low_q32), from_q32(self.mu_high_q32))
+
+    def step_bounds(self, columns: Columns) -> tuple[float, float]:
+        """Return the most that a row adds to an entry of the information, and of the right side."""
+        sizes = self._sizes(columns)
+        weight = 1.0 if self.weights is None else a_number(columns, self.weights, "weights").high
+        return sizes.weight * weight, sizes.right * weight
 
     def start_units(self, columns: Columns) -> tuple[float, float]:
         """Return what the first step's information and right side are divided by, to fill the same bounds."""

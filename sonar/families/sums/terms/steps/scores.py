@@ -11,6 +11,7 @@ from pydantic import Field
 from sonar.data.fixed import Q32, floats, from_q32
 from sonar.data.schema import CategoryColumn, Rows
 from sonar.families.sums.terms.base import (
+    LEAST_IN_SET,
     BaseTerm,
     ColumnNames,
     Columns,
@@ -19,6 +20,7 @@ from sonar.families.sums.terms.base import (
     a_number,
 )
 from sonar.families.sums.terms.design import design_matrix, width_of
+from sonar.families.sums.terms.moments import ROWS_PER_COLUMN
 from sonar.protocol.record import Name
 
 Matrix = NDArray[np.float64]
@@ -96,13 +98,41 @@ class Scores(BaseTerm):
 
     def sums(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
         """See `BaseTerm`."""
-        rows = rows.where(rows.complete(self.needs(columns)))
-        x = design_matrix(columns, self.columns, rows)
-        scores = x @ parameters.reshape(self._outputs(columns), -1).T
-        group = np.zeros(len(rows), dtype=np.int64) if self.by is None else rows.code(self.by)
+        rows = rows.complete_rows(self.needs(columns))
+        scores, group = self._scores(columns, rows, parameters)
         y = self._target(columns, rows)
         found = [self._group(y[group == g], scores[group == g]) for g in range(self._groups(columns))]
         return np.stack(found)
+
+    def folded(self, columns: Columns, sums: Vector) -> Vector:
+        """See `BaseTerm`: of a regression, whose bins have sums of targets, bins of 1 to 4 rows."""
+        if self.task != "regression":
+            return sums
+        found = sums.copy()
+        for line in found:
+            bins = line[len(REAL["regression"]) :].reshape(3, -1)
+            for place in range(bins.shape[1]):
+                _fold(bins, place)
+        return found
+
+    def least_rows(self, columns: Columns) -> int:
+        """See `BaseTerm`: as of `Moments`."""
+        return ROWS_PER_COLUMN * width_of(columns, self.columns)
+
+    def fault(self, columns: Columns, sums: Vector, rows: int, room: Vector) -> str | None:
+        """See `BaseTerm`: the groups have no more rows than there are, and their bins no others."""
+        counts, real, bins = sums[:, 0], len(REAL[self.task]), len(self.edges_q32) + 1
+        off = room.sum(axis=1)
+        if (counts < -room[:, 0]).any() or counts.sum() > rows + off.sum():
+            return "it counts more rows than there are, or fewer than none"
+        start = real if self.task == "regression" else real + (4 if self.task == "logistic" else 0)
+        cells = {"regression": bins, "logistic": 2 * bins, "classes": self._outputs(columns) ** 2}[self.task]
+        found = sums[:, start : start + cells]
+        if (found < -room[:, start : start + cells]).any() or (
+            np.abs(found.sum(axis=1) - counts) > off
+        ).any():
+            return "its bins hold other rows than it counts"
+        return None
 
     def words(self) -> str:
         """See `BaseTerm`."""
@@ -112,6 +142,12 @@ class Scores(BaseTerm):
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: the counts are none."""
         return self._groups(columns) * len(REAL[self.task])
+
+    def _scores(self, columns: Columns, rows: Rows, parameters: Vector) -> tuple[Matrix, NDArray[np.int64]]:
+        """Return complete rows' scores, float64[rows, outputs], and groups."""
+        x = design_matrix(columns, self.columns, rows)
+        group = np.zeros(len(rows), dtype=np.int64) if self.by is None else rows.code(self.by)
+        return x @ parameters.reshape(self._outputs(columns), -1).T, group
 
     def _group(self, y: Vector, scores: Matrix) -> Vector:
         if self.task == "regression":
@@ -199,3 +235,14 @@ class Scores(BaseTerm):
 
     def _groups(self, columns: Columns) -> int:
         return 1 if self.by is None else len(a_category(columns, self.by, "by").levels)
+
+
+def _fold(bins: Matrix, place: int) -> None:
+    """Add a bin of too few rows to the next one that has some, or of the last to the one before."""
+    if not 0 < bins[0, place] < LEAST_IN_SET:
+        return  # it was added to meanwhile
+    others = np.flatnonzero(bins[0])
+    after, before = others[others > place], others[others < place]
+    if len(after) or len(before):
+        bins[:, after[0] if len(after) else before[-1]] += bins[:, place]
+        bins[:, place] = 0
