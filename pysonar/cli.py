@@ -314,6 +314,10 @@ def predict(
             help="For classes: the probability of the last of two, or of each of more, not the likeliest.",
         ),
     ] = False,
+    ridge: Annotated[
+        bool,
+        typer.Option("--ridge", help="With the ridge that is best on the holdout, from the same sums."),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -326,7 +330,7 @@ def predict(
     from pysonar.show.documents import Predicted
     from pysonar.wiring import open_scientist
 
-    model = open_scientist(home, sink_for(as_json)).model(name)
+    model = open_scientist(home, sink_for(as_json)).model(name, ridge=ridge)
     if save is not None:
         model.save(save)
     x = model.read_csv(csv)

@@ -85,12 +85,15 @@ class Scientist(Party):
             raise ConfigError("bounty", f"none named {name[:80]!r} was started in this home", hint=hint)
         return self.shelf.take(name or names[0])
 
-    def model(self, name: str = "") -> LinearModel:
+    def model(self, name: str = "", *, ridge: bool = False) -> LinearModel:
         """Return the best model so far of a bounty that was started here; without a name, of the only one.
+
+        With `ridge`, the one with the ridge that is best on the holdout (`pysonar.models.ridge`).
 
         Raises ConfigError; UsageError before its first round is over; JournalError if this home is an older
         copy; EnvironmentFault if nothing was trained.
         """
+        from pysonar.campaign.standing import ridge_of
         from pysonar.models.linear import LinearModel
 
         asked = self.started(name)
@@ -99,7 +102,7 @@ class Scientist(Party):
             problem = f"{asked.settings.name!r} asks for a statistic, and trains no model"
             hint = f"`pysonar result {asked.settings.name}` shows what it has found"
             raise UsageError(problem, hint=hint)
-        return found
+        return ridge_of(Records(self.journal, asked.settings.name), asked) if ridge else found
 
     def result(self, name: str = "") -> tuple[Study, Result]:
         """Return a study that was started here, without a name the only one, with what it has found.

@@ -47,6 +47,9 @@ FOURIER = {
     "weights_q32": [[to_q32(x) for x in row] for row in ([0.5, -1.25, 0.75], [2.0, 0.0, -0.5])],
     "phases_q32": [to_q32(0.25), to_q32(3.5)],
 }
+BESIDE = {**FOURIER, "beside": True}
+KINDS = {"kind": "category", "name": "kind", "levels": ["low", "mid", "top"], "missing": False}
+CODES = [0.0, 1.0, 2.0, 1.0, 0.0, 1.0]
 LEAVES = {
     "kind": "leaves",
     "leaves": [
@@ -87,6 +90,24 @@ CASES: dict[str, dict[str, Any]] = {
         "local_steps": 3,
         "local_rate_q32": to_q32(0.25),
     },
+    "bent columns": {"targets": [PROGRESSION], "stages": [STANDARD, {"kind": "bent"}]},
+    "cosines beside columns": {"targets": [PROGRESSION], "stages": [STANDARD, BESIDE]},
+    "three classes of one column": {
+        "targets": [
+            target("low", -1 / 3, 1.0, 2.0),
+            target("mid", 0.0, 1.0, 2.0),
+            target("top", -2 / 3, 1.0, 2.0),
+        ],
+        "stages": [STANDARD],
+        "loss": "logistic-taylor",
+        "labels": KINDS,
+    },
+    "two classes of one column": {
+        "targets": [target("mid", 0.25, 1.0, 2.0)],
+        "stages": [STANDARD],
+        "loss": "logistic-taylor",
+        "labels": {**KINDS, "levels": ["low", "mid"]},
+    },
 }
 
 
@@ -103,10 +124,14 @@ def _case(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     wanted = {"features": ["age", "sex", "bmi"], "loss": "squared", "rows_min": 10, **fields}
     spec = QuadraticSpec.parse(wanted)
     x, y = TABLE[:, :3], TABLE[:, 3 : 3 + spec.outputs]
-    if spec.loss == "logistic-taylor":
+    if spec.labels is not None:
+        y = np.minimum(np.array(CODES), len(spec.labels.levels) - 1.0)[:, None]
+    elif spec.loss == "logistic-taylor":
         y = np.where(y > 140.0, 1.0, -1.0)
     phi = spec.transform(x)
-    z = np.column_stack([mapped(one, column) for one, column in zip(spec.targets, y.T, strict=True)])
+    z = np.column_stack(
+        [mapped(one, column) for one, column in zip(spec.targets, spec.learned(y).T, strict=True)]
+    )
     own = local_map(spec, moments(phi, z), DATA_FRAC)
     weights = [(-1) ** i * (12_345 + 67_891 * i) * 127 for i in range(spec.weights)]
     return {

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 
 from benchmarks.accuracy.auc import auc
 from benchmarks.accuracy.base import Figure
+from benchmarks.accuracy.breast_cancer import breast_cancer
 from benchmarks.accuracy.cox import cox
+from benchmarks.accuracy.digits import digits
 from benchmarks.accuracy.glm import glm
 from benchmarks.accuracy.kaplan_meier import kaplan_meier
 from benchmarks.accuracy.leaves import leaves
 from benchmarks.accuracy.logistic import logistic
 from benchmarks.accuracy.ols import moments, ols
+from benchmarks.accuracy.wine import wine
 
 FIGURES: Mapping[str, Figure] = {
     "moments": moments,
@@ -22,4 +25,7 @@ FIGURES: Mapping[str, Figure] = {
     "kaplan-meier": kaplan_meier,
     "auc": auc,
     "leaves": leaves,
+    "breast-cancer": breast_cancer,
+    "wine": wine,
+    "digits": digits,
 }

@@ -67,14 +67,29 @@ def _what(bounty: Bounty) -> list[str]:
         f"predict {names} from {len(spec.features)} columns: {', '.join(spec.features)}",
         f"feature map: {spec.words}",
         f"{spec.loss} loss on {bounty.held_out.rows} held-out rows",
+        *_dropped(bounty),
         *_start(bounty),
-        f"ends at {_goal(bounty)}, or after {terms.rounds} rounds",
+        f"ends at {_goal(bounty)}, or after {terms.rounds} rounds{_patience(bounty)}",
         "on the chain, losses are in millionths of the null model's: it starts at "
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
         f"open to {len(allowed)} mines by name" if allowed else offered.OPEN,
     ]
+
+
+def _dropped(bounty: Bounty) -> list[str]:
+    """Which columns of the holdout are left out, and why."""
+    left = bounty.held_out.dropped
+    return [f"left out: {'; '.join(f'{name!r} {why}' for name, why in left.items())}"] if left else []
+
+
+def _patience(bounty: Bounty) -> str:
+    """When it ends because nothing gets better."""
+    rounds, gain = bounty.settings.patience, bounty.settings.least_gain
+    if not rounds or rounds >= bounty.offer.terms.rounds:
+        return ""
+    return f"; or once {rounds} rounds have brought less than {gain:.2%} of the null model's loss (patience)"
 
 
 def _start(bounty: Bounty) -> list[str]:
@@ -91,6 +106,11 @@ def _start(bounty: Bounty) -> list[str]:
 
 def _said_by_null(bounty: Bounty) -> str:
     spec = bounty.design.spec
+    if spec.labels is not None:
+        often = [(1 + target.centre) / 2 for target in spec.targets]
+        often = [1 - often[0], *often] if len(often) == 1 else often
+        each = zip(spec.labels.levels, often, strict=True)
+        return "how often each class is, " + ", ".join(f"{level!r} {part:.1%}" for level, part in each)
     if LOSSES[spec.loss].labels:
         return "how often each label is, " + ", ".join(f"{(1 + t.centre) / 2:.1%}" for t in spec.targets)
     return ", ".join(plain(target.centre, 6) for target in spec.targets) + ", the mean"
@@ -123,7 +143,7 @@ def _learned(bounty: Bounty) -> list[str]:
     terms = bounty.offer.terms
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
-        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; for each mine a "
+        f"about {bounty.rounds_to_all} rounds gives the pooled sums of A and b in full; for each mine a "
         "score of 16 bits per round, and which test it failed",
         *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
@@ -204,6 +224,11 @@ def _needs(bounty: Bounty) -> list[str]:
 
 def _targets(bounty: Bounty) -> list[str]:
     spec = bounty.design.spec
+    if spec.labels is not None:
+        told = ", ".join(map(repr, spec.labels.levels))
+        return [
+            f"in {spec.labels.name!r} one of {told}, as written here, in each row; five rows or none of each"
+        ]
     if labels := LOSSES[spec.loss].labels:
         return [f"labels {' and '.join(f'{label:g}' for label in labels)} as targets"]
     ends = ((each, each.clip * each.scale) for each in spec.targets)

@@ -99,13 +99,17 @@ All other fields have a default. Above [holdout]:
 Feature maps by their tables:
 
     feature_map = { kind = "standard", clip = 8.0 }
+    feature_map = { kind = "bent", clip = 8.0 }
     feature_map = { kind = "polynomial", degree = 2 }
     feature_map = { kind = "fourier", n_components = 50 }
+    feature_map = { kind = "linear-fourier", n_components = 50 }
     feature_map = { kind = "leaves", trees = 50, depth = 2 }
 
-Each map standardises the columns and cuts them off at clip deviations. The polynomial map adds products
+Each map standardises the columns and cuts them off at clip deviations. The bent map adds their absolute
+values, and so makes a line on each side of each mean. The polynomial map adds products
 of up to degree = 2 (or 3) columns: 66 weights from 10 columns. The fourier map is scikit-learn's
-RBFSampler on standardised columns, with n_components, gamma (by default 1 / columns) and random_state.
+RBFSampler on standardised columns, with n_components, gamma (by default 1 / columns) and random_state;
+linear-fourier keeps the columns beside it.
 The leaves map adds a column of 0 and 1 for each leaf of trees that scikit-learn boosts on your holdout,
 with trees, depth (1 to 4 columns), learning_rate and random_state: close to boosted trees on all rows if
 you hold out a thousand rows or more. A model has at most 1000 weights, and a mine needs three rows for

@@ -30,7 +30,7 @@ from pysonar.campaign.opening import Opening
 from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.settling import Settling
 from pysonar.campaign.signing import Signing
-from pysonar.campaign.standing import found_in
+from pysonar.campaign.standing import found_in, ridge_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.ledger import Revealed
 from pysonar.models.linear import LinearModel
@@ -142,6 +142,15 @@ class Campaign:
         if not self.bounty.metric:
             problem = f"the bounty {self.bounty.settings.name!r} asks for a statistic, and trains no model"
             raise UsageError(problem, hint="campaign.result() gives what it has found")
+
+    def ridge(self) -> LinearModel:
+        """Return the model with the ridge that is best on the holdout, made from the sums opened so far.
+
+        It asks nobody anything, costs nothing, and is in no manifest. If no ridge is better, it is `model`.
+        Raises as `model`.
+        """
+        _ = self.model  # raises
+        return ridge_of(self.records, self.bounty)
 
     def found(self) -> Any:
         """Return what was found so far: a model, or what a statistic says once its last sum is opened.

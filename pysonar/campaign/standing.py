@@ -6,6 +6,8 @@ from typing import Any
 
 from pysonar.bounty.base import AnyBounty, AnyDesign
 from pysonar.campaign.records import Cohort, Outcome, Records
+from pysonar.models.linear import LinearModel
+from pysonar.models.ridge import with_ridge
 from sonar.errors import EnvironmentFault
 from sonar.families.base import ACourse
 from sonar.families.registry import family_of
@@ -105,3 +107,10 @@ def found_in(records: Records, bounty: AnyBounty) -> Any:
             hint="`pysonar status` shows how each round ended; what no mine earned comes back",
         )
     return bounty.found(course)
+
+
+def ridge_of(records: Records, bounty: AnyBounty) -> LinearModel:
+    """Return the model with the best ridge of a campaign that has trained one. Raises as `found_in`."""
+    design: Any = bounty.design
+    course: Any = course_of(records, design, 1 + records.finished())
+    return with_ridge(design, course)

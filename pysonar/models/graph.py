@@ -20,6 +20,7 @@ from sonar.data.fixed import floats, from_q32
 from sonar.errors import ClientMissing, ConfigError
 from sonar.families.quadratic.losses.base import Matrix
 from sonar.families.quadratic.maps.base import BaseStage
+from sonar.families.quadratic.maps.bent import Bent
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.maps.fourier import Fourier
 from sonar.families.quadratic.maps.leaves import Leaves
@@ -83,7 +84,12 @@ def _polynomial(graph: Graph, stage: Any, x: str, width: int) -> str:
 def _fourier(graph: Graph, stage: Any, x: str, width: int) -> str:
     mixed = graph.add("MatMul", x, graph.constant(floats(stage.weights_q32).T.copy()))
     cosines = graph.add("Cos", graph.add("Add", mixed, graph.constant(floats(stage.phases_q32))))
-    return graph.add("Mul", cosines, graph.constant(np.sqrt(2.0 / len(stage.weights_q32))))
+    found = graph.add("Mul", cosines, graph.constant(np.sqrt(2.0 / len(stage.weights_q32))))
+    return graph.add("Concat", x, found, axis=1) if stage.beside else found
+
+
+def _bent(graph: Graph, stage: Any, x: str, width: int) -> str:
+    return graph.add("Concat", x, graph.add("Abs", x), axis=1)
 
 
 def _leaves(graph: Graph, stage: Any, x: str, width: int) -> str:
@@ -102,6 +108,7 @@ def _leaves(graph: Graph, stage: Any, x: str, width: int) -> str:
 WRITERS: Mapping[type[BaseStage], Callable[[Graph, Any, str, int], str]] = {
     Standard: _standard,
     Clip: _clip,
+    Bent: _bent,
     Polynomial: _polynomial,
     Fourier: _fourier,
     Leaves: _leaves,

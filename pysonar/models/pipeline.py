@@ -19,6 +19,7 @@ from pysonar.models.marks import Marks
 from sonar.data.fixed import floats, from_q32
 from sonar.errors import ConfigError
 from sonar.families.quadratic.maps.base import BaseStage
+from sonar.families.quadratic.maps.bent import Bent
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.maps.fourier import Fourier
 from sonar.families.quadratic.maps.leaves import Leaves
@@ -73,6 +74,8 @@ def _fourier(stage: Any, width: int) -> Steps:
     sampler.random_weights_ = floats(stage.weights_q32).T
     sampler.random_offset_ = floats(stage.phases_q32)
     sampler.n_features_in_, sampler._n_features_out = width, len(stage.phases_q32)
+    if stage.beside:
+        return [("cosines", FeatureUnion([("columns", "passthrough"), ("cosines", sampler)]))]
     return [("cosines", sampler)]
 
 
@@ -102,9 +105,15 @@ def _shifted(by: Any) -> StandardScaler:
     return scaler
 
 
+def _bent(stage: Any, width: int) -> Steps:
+    sizes = FunctionTransformer(np.abs)
+    return [("bent", FeatureUnion([("columns", "passthrough"), ("sizes", sizes)]))]
+
+
 MAKERS: Mapping[type[BaseStage], Callable[[Any, int], Steps]] = {
     Standard: _standard,
     Clip: _clip,
+    Bent: _bent,
     Polynomial: _polynomial,
     Fourier: _fourier,
     Leaves: _leaves,

@@ -44,12 +44,12 @@ def primes() -> tuple[int, int]:
 
 @dataclass
 class TableWorld:
-    """`parts` are the mines' row ranges of x [n, f] and y [n]; `bounty` is what the scientist posts."""
+    """`parts` are the mines' row ranges of x [n, f] and y [n], numbers or texts; `bounty` is posted."""
 
     folder: Path
     bounty: Bounty
     x: Array
-    y: Array
+    y: NDArray[Any]
     parts: Sequence[slice]
     now_s: float = 1_800_000_000.0
 
@@ -80,8 +80,9 @@ class TableWorld:
         home = self.folder / f"mine-{index}"
         home.mkdir()
         names = self.bounty.held_out.columns
-        rows = np.column_stack([self.x[part], self.y[part]]).tolist()
-        lines = [",".join(names), *(",".join(map(repr, row)) for row in rows)]
+        cells = zip(self.x[part].tolist(), self.y[part].tolist(), strict=True)
+        lines = [",".join(names)]
+        lines += [",".join([*map(repr, row), y if isinstance(y, str) else repr(y)]) for row, y in cells]
         (home / "data.csv").write_text("\n".join(lines) + "\n")
         journal = Journal(home / "journal.sqlite")
         book = Book(journal)

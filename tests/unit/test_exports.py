@@ -26,6 +26,8 @@ MAPS: dict[str, dict[str, Any]] = {
     "polynomial": {"kind": "polynomial", "degree": 3},
     "leaves": {"kind": "leaves", "trees": 8, "depth": 2},
     "fourier": {"kind": "fourier", "n_components": 20, "random_state": 1},
+    "bent": {"kind": "bent", "clip": 1.5},
+    "linear-fourier": {"kind": "linear-fourier", "n_components": 20, "clip": 1.5},
 }
 """Each with settings under which every part of it matters."""
 DATA = {"diabetes": load_diabetes, "breast cancer": load_breast_cancer, "wine": load_wine}

@@ -106,7 +106,7 @@ def test_a_bounty_tells_what_its_map_asks_for_and_tells() -> None:
         (60, fourier(999), "n_components", "59940 published numbers; at most 58254"),
         (3, polynomial(degree=4), "feature_map", "at most 3 (got 4)"),
         (3, fourier(gamma=0.0), "feature_map", "at least 1e-06"),
-        (3, {"feature_map": "cubic"}, "feature_map", "of standard, polynomial, fourier"),
+        (3, {"feature_map": "cubic"}, "feature_map", "of standard, bent, polynomial, fourier"),
         (43, POLYNOMIAL | {"commit_window_s": 40}, "commit_window_s", "too short for updates that take"),
     ],
 )

@@ -300,7 +300,7 @@ def test_a_bounty_of_code_may_start_from_an_earlier_one_by_its_name(
     with pytest.raises(ConfigError, match="no file is named 'first'") as none:
         bounty(start="first")
     assert "no session is open" in none.value.hint
-    monkeypatch.setattr(Scientist, "model", lambda _self, name: {"first": model}[name])
+    monkeypatch.setattr(Scientist, "model", lambda _self, name, ridge=False: {"first": model}[name])
     write_network(tmp_path)
     with pysonar.connect(tmp_path / "h", tmp_path / "network.toml", password="secret"):
         assert bounty(start="first") == bounty(start=model)
@@ -321,7 +321,7 @@ def test_predictions_are_printed_to_their_last_digit(
 ) -> None:
     y = 2_089_345.678 + 1e6 * X[:, 0] + 1e4 * RNG.normal(size=200)
     model = LinearModel.at(bounty(y).design, np.array([0.7, 0.1, 0.0, 0.0]), 1)
-    monkeypatch.setattr(Scientist, "model", lambda _self, _name: model)
+    monkeypatch.setattr(Scientist, "model", lambda _self, _name, ridge=False: model)
     home, rows = tmp_path / "home", tmp_path / "rows.csv"
     monkeypatch.setenv("SONAR_PASSWORD", "secret")
     network = str(write_network(tmp_path))

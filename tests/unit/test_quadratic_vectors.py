@@ -48,11 +48,13 @@ def applied(stage: dict[str, Any], row: list[float]) -> list[float]:
     if stage["kind"] == "polynomial":
         powers = range(1, stage["degree"] + 1)
         return [math.prod(each) for power in powers for each in combinations_with_replacement(row, power)]
+    if stage["kind"] == "bent":
+        return [*row, *map(abs, row)]
     if stage["kind"] == "leaves":
         return [*row, *(float(all(holds(one, row) for one in leaf)) for leaf in stage["leaves"])]
     weights, phases = q32(stage["weights_q32"]), q32(stage["phases_q32"])
     factor = math.sqrt(2 / len(weights))
-    return [
+    return (row if stage.get("beside") else []) + [
         factor * math.cos(sum(w * x for w, x in zip(ws, row, strict=True)) + phase)
         for ws, phase in zip(weights, phases, strict=True)
     ]
@@ -60,6 +62,10 @@ def applied(stage: dict[str, Any], row: list[float]) -> list[float]:
 
 def mapped(spec: dict[str, Any], row: list[float]) -> list[float]:
     z = []
+    if labels := spec.get("labels"):
+        levels = labels["levels"]
+        named = levels[1:] if len(levels) == 2 else levels
+        row = [1.0 if levels[int(row[0])] == level else -1.0 for level in named]
     for target, y in zip(spec["targets"], row, strict=True):
         clip = q32(target["clip_q32"])
         z.append(max(-clip, min(clip, (y - q32(target["centre_q32"])) / q32(target["scale_q32"]))))

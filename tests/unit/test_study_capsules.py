@@ -78,6 +78,7 @@ def test_what_is_told_of_it_in_words() -> None:
     assert f"each tells at most {MOST_BITS} bits of an answer" in told
     assert "to tell whose doing it is" in told
     assert "the same data under several addresses count as several mines" in told
+    assert "count as one" not in told
     assert "scores" not in told.split("in plain words:")[1].split("min_mines")[0]
 
 

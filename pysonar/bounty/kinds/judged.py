@@ -34,8 +34,8 @@ class Judged:
 
     @property
     def rounds_to_all(self) -> int:
-        """How many sums tell A and b in full: one for each column of A."""
-        return self.design.spec.width
+        """How many sums tell A and b in full: each shows A in as many directions as there are outputs."""
+        return -(-self.design.spec.width // self.design.spec.outputs)
 
     @property
     def bound(self) -> str:

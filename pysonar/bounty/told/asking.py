@@ -49,8 +49,12 @@ def _what(study: Study) -> list[str]:
         f"{study.terms.rounds} in all",
         "on the chain the loss is 1,000,000 as long as more is asked, and 0 at the end: it measures nothing",
         *_again(study),
-        f"open to {len(allowed)} mines by name" if allowed else offered.OPEN,
+        f"open to {len(allowed)} mines by name" if allowed else _open(study),
     ]
+
+
+def _open(study: Study) -> str:
+    return offered.OPEN if study.settings.capsules is None else offered.OPEN_UNSEEN
 
 
 def _again(study: Study) -> list[str]:

@@ -28,6 +28,10 @@ OPEN = (
     "count as one, but rows that were split or altered do not. For a real bounty name the mines that you "
     "know, with `allow`"
 )
+OPEN_UNSEEN = (
+    "open to every mine, so one person can take several places, also with the same data, which nobody sees. "
+    "For a real bounty name the mines that you know, with `allow`"
+)
 
 
 def lines(told: list[str]) -> Iterator[str]:

@@ -125,7 +125,7 @@ def class_losses(metric: str, targets: Sequence[Target], codes: Codes, s: Matrix
         return [float(-np.mean(log_q[np.arange(len(codes)), codes]))]
     if len(targets) == 1:
         return [1.0 - area_under(codes == 1, s[:, 0])]
-    log_q = log_probabilities(targets, s, scale or 1.0)
+    log_q = log_probabilities(targets, s, scale or 1.0 / float(np.abs(s).max()))
     return [1.0 - area_under(codes == k, log_q[:, k]) for k in range(len(targets))]
 
 

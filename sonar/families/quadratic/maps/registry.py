@@ -7,29 +7,31 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, Union
 from pydantic import Field
 
 from sonar.families.quadratic.maps.base import BaseStage, BaseWish
+from sonar.families.quadratic.maps.bent import Bent, BentWish
 from sonar.families.quadratic.maps.clip import Clip
-from sonar.families.quadratic.maps.fourier import Fourier, FourierWish
+from sonar.families.quadratic.maps.fourier import Fourier, FourierWish, LinearFourierWish
 from sonar.families.quadratic.maps.leaves import Leaves, LeavesWish
 from sonar.families.quadratic.maps.polynomial import Polynomial, PolynomialWish
 from sonar.families.quadratic.maps.standard import Standard, StandardWish
 
 
 class Map(NamedTuple):
-    """A stage that a manifest may have, and what a scientist writes to have it, where she can."""
+    """A stage that a manifest may have, and what a scientist may write to have it."""
 
     stage: type[BaseStage]
-    wish: type[BaseWish] | None = None
+    wishes: tuple[type[BaseWish], ...] = ()
 
 
 MAPS = (
-    Map(Standard, StandardWish),
+    Map(Standard, (StandardWish,)),
     Map(Clip),
-    Map(Polynomial, PolynomialWish),
-    Map(Fourier, FourierWish),
-    Map(Leaves, LeavesWish),
+    Map(Bent, (BentWish,)),
+    Map(Polynomial, (PolynomialWish,)),
+    Map(Fourier, (FourierWish, LinearFourierWish)),
+    Map(Leaves, (LeavesWish,)),
 )
 WISHES: dict[str, type[BaseWish]] = {
-    one.wish.model_fields["kind"].default: one.wish for one in MAPS if one.wish is not None
+    wish.model_fields["kind"].default: wish for one in MAPS for wish in one.wishes
 }
 """What `feature_map` in bounty.toml may name."""
 

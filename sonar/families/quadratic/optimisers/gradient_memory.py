@@ -65,7 +65,7 @@ class GradientMemory:
         move, residual = np.zeros_like(last.weights), last.gradient
         change = ORIGIN
         residual_change = Coefficients({(last.number, along): (1.0, {})})
-        pairs = _pairs(visited, weight_max)
+        pairs = pairs_of(visited, weight_max)
         if pairs:
             steps = np.column_stack([(new.weights - old.weights) for old, new in pairs])
             drops = np.column_stack([(old.gradient - new.gradient) for old, new in pairs])
@@ -113,7 +113,7 @@ class GradientMemoryWish(OptimiserWish):
         return GradientMemory(ground, self.precondition)
 
 
-def _pairs(visited: Sequence[Visited], weight_max: float) -> list[tuple[Visited, Visited]]:
+def pairs_of(visited: Sequence[Visited], weight_max: float) -> list[tuple[Visited, Visited]]:
     """Return consecutive rounds of the same cohort that stood at different weights, older first.
 
     Left out are those between which a weight moved that its bound stops now: no step can follow them.
