@@ -14,17 +14,22 @@ from pysonar.estimators.pooled import WIDEN, PooledEstimator, check_rows, exact,
 from pysonar.frames.named import columns_of as numbers_of
 from pysonar.frames.named import is_frame
 from pysonar.frames.schema import Columns
+from pysonar.statistics.local import ROWS_MAX
 from pysonar.statistics.survival.cox import Cox
 from sonar.data.frame import numbers
 from sonar.data.schema import CategoryColumn
 from sonar.errors import ConfigError, DataError
+from sonar.families.sums.spec import LEAST_ROWS
 
 if TYPE_CHECKING:
     from pysonar.api import Session
 
 Vector = NDArray[np.float64]
 MOST_TIMES = 100
-"""Times of a grid that is made of the rows; of more event times, every so many-th."""
+"""Times of a grid that is made of the rows for a network; of more event times, every so many-th. In this
+process a grid has as many as a question has room for."""
+FINEST = 2000
+"""The most times that a grid may have."""
 _GIVE = "give [n, 2] of times and events (1; 0 is censored), a frame of the two, or a structured array"
 
 
@@ -35,10 +40,10 @@ class SonarCox(PooledEstimator):
     session=..., name=...)` asks a network's. y is [n, 2] of times and events (1; 0 is censored), a frame of
     these two columns, scikit-survival's structured array, or [n] of times that are all events.
 
-    Parameters: `grid`, the times at which events are counted, ascending; None takes those of the rows, at
-    most 100. `ties` "efron" or "breslow". `schema`: what the columns mean, for categories and missing cells;
-    None takes numbers alone, with bounds from the rows. `strata`: a column of categories of the schema, with
-    a baseline each. `alpha`: intervals are of 1 - alpha. `rounds`, `mines`.
+    Parameters: `grid`, the times at which events are counted, ascending; None takes those of the rows, on a
+    network at most 100. `ties` "efron" or "breslow". `schema`: what the columns mean, for categories and
+    missing cells; None takes numbers alone, with bounds from the rows. `strata`: a column of categories of
+    the schema, with a baseline each. `alpha`: intervals are of 1 - alpha. `rounds`, `mines`.
 
     Attributes: `coef_` float64[coefficients], logarithms of hazard ratios in the columns' own units, and
     their `coef_names_`; `result_`: the table with errors, z, p and intervals, `result_.summary()`, and
@@ -80,9 +85,25 @@ class SonarCox(PooledEstimator):
             time, event = unlike([*table], "time"), unlike([*table], "event")
             columns = self._columns(table, ())
             declared = (*columns, exact(time, times, 0.0), exact(event, events, 0.0, 1.0))
-            statistic = self._statistic(columns, time, event, times, events)
+            statistic = self._finest(declared, len(columns), time, event, times, events)
             self._fit_here({**table, time: times, event: events}, declared, statistic)
         return self
+
+    def _finest(
+        self, declared: Columns, count: int, time: str, event: str, times: Vector, events: Vector
+    ) -> Cox:
+        """Return the question with the finest grid that it has room for. Raises ConfigError."""
+        columns, most = declared[:count], min(len(times), FINEST)
+        while True:
+            statistic = self._statistic(columns, time, event, times, events, most)
+            try:
+                statistic.spec(declared, LEAST_ROWS, ROWS_MAX)
+            except ConfigError:
+                if most <= MOST_TIMES or self.grid is not None:
+                    raise
+                most = max(min(most, len(statistic.grid)) * 2 // 3, MOST_TIMES)
+            else:
+                return statistic
 
     def fit_network(
         self, holdout_X: Any, holdout_y: Any, *, session: Session, name: str, **settings: Any
@@ -141,7 +162,15 @@ class SonarCox(PooledEstimator):
         check_rows(table, times)
         return table, times, events, named
 
-    def _statistic(self, columns: Columns, time: str, event: str, times: Vector, events: Vector) -> Cox:
+    def _statistic(
+        self,
+        columns: Columns,
+        time: str,
+        event: str,
+        times: Vector,
+        events: Vector,
+        most: int = MOST_TIMES,
+    ) -> Cox:
         from pysonar.bounty.kinds.fields import statistic_of
 
         strata = self.strata
@@ -154,7 +183,7 @@ class SonarCox(PooledEstimator):
             "time": time,
             "event": event,
             "columns": tuple(name for name in names_in(columns) if name != strata),
-            "grid": tuple(self.grid) if self.grid is not None else grid_of(times, events),
+            "grid": tuple(self.grid) if self.grid is not None else grid_of(times, events, most),
             "strata": strata,
             "ties": self.ties,
             "alpha": self.alpha,
@@ -208,11 +237,11 @@ def _check(times: Vector, events: Vector) -> None:
         raise DataError("y", "has no event: all rows are censored", hint="give rows with events")
 
 
-def grid_of(times: Vector, events: Vector) -> tuple[float, ...]:
-    """Return the times of events, at most `MOST_TIMES`: then those at equal steps of their ranks."""
+def grid_of(times: Vector, events: Vector, most: int = MOST_TIMES) -> tuple[float, ...]:
+    """Return the times of events, at most `most`: then those at equal steps of their ranks."""
     found = np.unique(times[events == 1])
-    if len(found) > MOST_TIMES:
-        found = found[np.unique(np.linspace(0, len(found) - 1, MOST_TIMES).round().astype(int))]
+    if len(found) > most:
+        found = found[np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
     return tuple(found.tolist())
 
 

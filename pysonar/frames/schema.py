@@ -39,8 +39,12 @@ def number(name: str, low: float, high: float, *, missing: bool = False, unit: s
         raise ConfigError(f"columns.{name}.low", f"{low:g} is not below high, {high:g}", hint=hint)
     for value in bounds.values():
         to_q32(float(value), f"column {name!r}")  # says what is too large
-    outwards = {"low_q32": math.floor(low * Q32_ONE), "high_q32": math.ceil(high * Q32_ONE)}
-    return _made(NumberColumn, name, {**outwards, "missing": missing, "unit": unit})
+    return _made(NumberColumn, name, {**outwards_q32(low, high), "missing": missing, "unit": unit})
+
+
+def outwards_q32(low: float, high: float) -> dict[str, int]:
+    """Return bounds as they are published: rounded outwards, so that neither is beyond them itself."""
+    return {"low_q32": math.floor(low * Q32_ONE), "high_q32": math.ceil(high * Q32_ONE)}
 
 
 def category(name: str, levels: Sequence[str], *, missing: bool = False) -> CategoryColumn:

@@ -105,6 +105,17 @@ def test_concordance_counts_pairs_whose_order_is_known() -> None:
     assert np.isnan(concordance(times, np.zeros(4), times))
 
 
+def test_in_process_a_grid_has_all_event_times_that_there_is_room_for() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(3000, 2))
+    times = rng.exponential(np.exp(-0.5 * x[:, 0]))
+    few = SonarCox().fit(x[:300], times[:300])
+    assert len(few.result_.baseline[0].times) == 300
+    many = SonarCox().fit(x, times)
+    assert 100 < len(many.result_.baseline[0].times) < 3000
+    assert many.coef_ == pytest.approx([0.5, 0.0], abs=0.06)
+
+
 def test_a_grid_of_many_times_is_thinned() -> None:
     times = np.arange(1.0, 1001.0)
     found = grid_of(times, np.ones(1000))

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pysonar.bounty.kinds.fields import schema_of
 from pysonar.bounty.request import Bounty
 from pysonar.frames.coding import coded
 from pysonar.frames.schema import category, columns_given, columns_of, number
@@ -202,6 +203,7 @@ def test_a_bound_itself_is_never_beyond_the_bounds(one: float, other: float) -> 
     low, high = min(one, other), max(one, other) + 1
     column = number("a", low, high)
     assert column.low <= low < high <= column.high
+    assert schema_of({"a": {"low": low, "high": high}}) == (column,)
     assert column.high - column.low <= high - low + 2**-31
 
 

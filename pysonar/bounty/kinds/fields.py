@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pysonar.bounty.settings import Amount, BountyName, CapsuleSettings, Window, check_members, validated
+from pysonar.frames.schema import outwards_q32
 from pysonar.statistics.base import Statistic
 from pysonar.statistics.registry import STATISTICS
 from sonar.data.fixed import to_q32
@@ -137,6 +138,9 @@ class ColumnSettings(BaseModel):
 def schema_of(given: Mapping[str, Any] | Schema | None) -> Schema:
     """Return the columns that tables of their names declare. Raises ConfigError naming column and field."""
     if isinstance(given, tuple | list):
+        if not given or not all(isinstance(one, NumberColumn | CategoryColumn) for one in given):
+            hint = "give columns as `pysonar.columns_of` makes them, or a table by each column's name"
+            raise ConfigError("columns", "is no list of columns", hint=hint)
         return tuple(given)
     if not isinstance(given, Mapping) or not given:
         hint = "add a table for each, such as:\n  [columns.age]\n  low = 0\n  high = 120"
@@ -147,6 +151,8 @@ def schema_of(given: Mapping[str, Any] | Schema | None) -> Schema:
 def _column(name: str, table: Any) -> NumberColumn | CategoryColumn:
     where = f"columns.{name[:64]}"
     if isinstance(table, NumberColumn | CategoryColumn):
+        if table.name != name:
+            raise ConfigError(where, f"is a column named {table.name!r}", hint="give both the same name")
         return table
     if not isinstance(table, Mapping):
         hint = f"write [{where}], and below it low and high, or levels"
@@ -173,13 +179,13 @@ def _number(name: str, asked: ColumnSettings, where: str) -> NumberColumn:
         most = "least" if field == "low" else "largest"
         hint = f"give {field} = the {most} value that occurs; of categories, levels = [...]"
         raise ConfigError(f"{where}.{field}", "is missing", hint=hint)
-    bounds = {}
     for field, value in (("low", asked.low), ("high", asked.high)):
         try:
-            bounds[f"{field}_q32"] = to_q32(value, f"{where}.{field}")
+            to_q32(value, f"{where}.{field}")
         except DataError as error:
             raise ConfigError(f"{where}.{field}", f"{value!r} cannot be published", hint=error.hint) from None
     if asked.low >= asked.high:
         problem = f"{asked.low:g} is not below high = {asked.high:g}"
         raise ConfigError(f"{where}.low", problem, hint="values beyond the two are clipped")
+    bounds = outwards_q32(asked.low, asked.high)
     return NumberColumn.parse({"name": name, **bounds, "missing": asked.missing, "unit": asked.unit})
