@@ -19,6 +19,7 @@ TEST_ARGS  ?=
 BENCH_ARGS ?=
 CHEATS_ARGS ?=
 ACCURACY_ARGS ?=
+NOTEBOOKS  ?= $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 WALKS_ARGS ?=
 HOUSE_ARGS ?=
 DEEP_ARGS  ?=
@@ -38,7 +39,7 @@ unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
-	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
+	@echo 'make notebook   run all notebooks (NOTEBOOKS="leaves" for one); the results are in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
 	@echo 'make coverage   the same tests, and the lines of Python that none runs; fails below 92%'
 	@echo 'make deep    tests that take long and find what `make test` finds with fewer cases: more seeds, every instant'
@@ -64,13 +65,13 @@ demo: $(VENV)/.demo
 	  echo 'Anvil could not be installed (see above): the demo uses the chain in Python instead.' >&2)
 	@$(VENV)/bin/sonar demo $(DEMO_ARGS)
 
-# A network named by the environment is left alone: this one is the notebook's own.
+# A network named by the environment is left alone: these are the notebooks' own.
 notebook: $(VENV)/.test $(NODE)
-	@mkdir -p dist/notebook && cp notebooks/diabetes.ipynb dist/notebook/
+	@rm -rf dist/notebook && mkdir -p dist/notebook && cp $(NOTEBOOKS:%=notebooks/%.ipynb) dist/notebook/
 	@cd dist/notebook && env -u SONAR_NETWORK -u MINES SONAR_HOME="$$PWD/none" $(CURDIR)/$(PY) -m jupyter nbconvert \
-	  --log-level WARN --to notebook --inplace --execute diabetes.ipynb
-	@$(PY) -m jupyter nbconvert --log-level WARN --to html dist/notebook/diabetes.ipynb
-	@echo 'dist/notebook/diabetes.html'
+	  --log-level WARN --to notebook --inplace --execute *.ipynb
+	@$(PY) -m jupyter nbconvert --log-level WARN --to html dist/notebook/*.ipynb
+	@ls dist/notebook/*.html
 
 test: $(VENV)/.test $(NODE)
 	@$(if $(NODE),,echo 'Node.js is not installed: the contract tests are skipped by name; everything else runs.')

@@ -71,13 +71,15 @@ def glm() -> list[dict[str, Any]]:
 def cox() -> list[dict[str, Any]]:
     """Cox regressions of lifelines, with tied times and with strata."""
     from lifelines import CoxPHFitter
-    from lifelines.datasets import load_larynx, load_rossi
+    from lifelines.datasets import load_larynx, load_rossi, load_waltons
 
-    rossi, larynx = load_rossi(), load_larynx()
+    rossi, larynx, waltons = load_rossi(), load_larynx(), load_waltons()
+    waltons["control"] = (waltons.group == "control") * 1
     asked = [
         ("rossi", rossi, "week", "arrest", ["fin", "age", "race", "wexp", "mar", "paro", "prio"], None),
         ("rossi by wexp", rossi, "week", "arrest", ["fin", "age", "prio"], "wexp"),
         ("larynx", larynx, "time", "death", ["age", "Stage_II", "Stage_III", "Stage_IV"], None),
+        ("waltons", waltons, "T", "E", ["control"], None),
     ]
     found = []
     for name, data, time, event, names, strata in asked:

@@ -173,7 +173,7 @@ class Study(Unjudged, Offered):
     @cached_property
     def spec(self) -> SumsSpec:
         """What mines are asked."""
-        return self.statistic.spec(self.schema, self.settings.rows_min, self.settings.rows_max)
+        return self.statistic.asked(self.schema, self.settings.rows_min, self.settings.rows_max)
 
     @cached_property
     def design(self) -> Inquiry:

@@ -171,6 +171,7 @@ ANSWERS: dict[str, Any] = {
     "key new": KeyMade,
     "key remove": KeysRemoved,
     "rotate": KeyRotated,
+    "close": ClosingAsked,
     "explain": Explained,
     "status": ScientistStatus,
     "result": StudyResult,

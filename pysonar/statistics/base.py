@@ -64,6 +64,18 @@ class Statistic(BaseModel):
         """
         raise NotImplementedError
 
+    def asked(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
+        """Return `spec`, or say what is wrong with it by a field. Raises ConfigError, DataError."""
+        try:
+            return self.spec(columns, rows_min, rows_max)
+        except ValidationError as error:
+            field, problem = first_fault(error, "question")
+            problem = problem.partition(" (got ")[0]
+            if "sums; at most" not in problem:
+                raise ConfigError(f"statistic.{field}", problem, hint="ask for something smaller") from None
+            hint = "name fewer columns, or levels: a question has room for so many sums"
+            raise ConfigError("statistic.columns", problem, hint=hint) from None
+
     def start(self, spec: SumsSpec) -> Vector:
         """Return the parameters of the first round, float64[spec.parameters]."""
         return np.zeros(spec.parameters)

@@ -34,7 +34,7 @@ def compute(
 
     Raises ConfigError, DataError.
     """
-    spec = statistic.spec(columns, rows_min, rows_max)
+    spec = statistic.asked(columns, rows_min, rows_max)
     plan = plan_of(spec, KEY_BITS, max(len(tables), 2))
     names = [column.name for column in columns]
     places = [names.index(column.name) for column in spec.columns]

@@ -29,7 +29,7 @@ def test_the_example_by_hand_runs_as_written(tmp_path: Path) -> None:
     (script,) = (block for block in blocks("sh") if "sonar chain" in block)
     programs = Path(sys.executable).parent
     script = script.replace('"$PWD/.venv/bin:$PATH"', f'"{programs}:$PATH"')
-    (snippet,) = blocks("python")
+    (snippet,) = (block for block in blocks("python") if "connect(" in block)
     (tmp_path / "snippet.py").write_text(snippet)
     # The background jobs end with the shell; `wait` would wait for the chain for ever.
     full = f"set -eu\ntrap 'kill $(jobs -p)' EXIT\n{script}\npython snippet.py\n"
@@ -37,3 +37,19 @@ def test_the_example_by_hand_runs_as_written(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"\[0\.4517\d*, .*\]", run.stdout), run.stdout
     assert "Traceback" not in run.stderr
+
+
+def test_the_example_of_statistics_runs_as_written(tmp_path: Path) -> None:
+    (snippet,) = (block for block in blocks("python") if "ols(" in block)
+    run = subprocess.run(
+        [sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Description of 442 rows" in run.stdout
+    assert re.search(r"^bmi +5\.6030 ", run.stdout, re.M), run.stdout
+    assert float(run.stdout.split()[-1]) > 0.5
+
+
+def test_every_page_that_is_linked_is_there() -> None:
+    for link in re.findall(r"\]\(([a-zA-Z/_.-]+)(?:#[a-z-]+)?\)", README):
+        assert (ROOT / link).exists(), link

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
-from sonar.errors import ConsentError, DataError
+from sonar.errors import ConsentError, DataError, SonarError
 from sonar.families.sums.family import Sums
 from sonar.families.sums.inspection import Rules, failed
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.totals import parameters_from_integers, plan_of, to_integers, totals
+from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
+from sonar.protocol import codec
+from sonar.protocol.ids import Cid, Digest
 from tests.sums_kit import COLUMNS, hostile_parameters, hostile_rows, known_terms, spec_of
-from tests.unit.fuzzing import INPUTS, Rng, changed_value, fuzz
+from tests.unit.fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 
 KEY_BITS, ROWS = 2048, 12
 SPECS = [spec_of(COLUMNS, term, parameters=count).model_dump() for count, term in known_terms()]
@@ -26,6 +30,48 @@ def hostile(rng: Rng) -> Any:
 
 def as_spec(fields: Any) -> SumsSpec:
     return SumsSpec.parse(fields if isinstance(fields, dict) else {"columns": fields})
+
+
+def manifest(spec: SumsSpec) -> ModelManifest:
+    return ModelManifest(
+        name="sums",
+        round=1,
+        family=spec,
+        cover=PaillierCover(),
+        plan=PlanSpec(**plan_of(spec, KEY_BITS, 255).to_dict()),
+        key=Cid("dag-cbor", Digest(bytes(32))),
+        blobs=(Cid("raw", Digest(bytes(32))),),
+        zero_start=True,
+        holdout=Digest(bytes(32)),
+    )
+
+
+@pytest.mark.parametrize("fields", [*SPECS, TOGETHER], ids=lambda fields: fields["terms"][0]["kind"])
+def test_a_question_comes_back_from_its_manifest(fields: dict[str, Any]) -> None:
+    spec = SumsSpec.parse(fields)
+    data = manifest(spec).to_bytes()
+    assert ModelManifest.from_bytes(data).family == spec
+
+
+def test_manifests_of_questions() -> None:
+    blocks = [manifest(SumsSpec.parse(fields)).to_bytes() for fields in (*SPECS, TOGETHER)]
+    trees: list[Any] = [codec.decode(block) for block in blocks]
+
+    def make(rng: Rng) -> bytes:
+        if rng.random() < 0.5:
+            return changed_bytes(rng, rng.choice(blocks))
+        tree = rng.choice(trees)
+        try:
+            return codec.encode({**tree, "family": changed_value(rng, tree["family"])})
+        except SonarError:  # the change has no encoding
+            return blocks[0][:-1]
+
+    def decode(data: bytes) -> None:
+        found = ModelManifest.from_bytes(data)
+        assert found.to_bytes() == data
+        assert found.slot_plan.weights == found.family.weights
+
+    assert fuzz(make, decode, INPUTS // 2) > INPUTS // 10_000
 
 
 def test_questions() -> None:

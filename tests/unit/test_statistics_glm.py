@@ -110,6 +110,22 @@ def optimum(x: Matrix, y: Matrix) -> Matrix:
     return np.concatenate([[start[0] - slopes @ mean], slopes])
 
 
+@pytest.mark.parametrize("family", ["poisson", "gamma"])
+def test_small_means_need_no_limits_of_their_own(family: str) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 1, (4000, 4))
+    mu = np.exp(x @ [0.5, -0.8, 0.5, 0.2] - (4 if family == "poisson" else 0))
+    y = rng.poisson(mu).astype(float) if family == "poisson" else rng.gamma(0.3, mu / 0.3) + 1e-3
+    target = numeric("y", 0, 20) if family == "poisson" else numeric("y", 1e-3, 1000)
+    found = fitted((*around(x, "abcd"), target), np.column_stack([x, y]), family=family)
+    z = np.column_stack([np.ones(len(x)), x])
+    fitted_mu = np.exp(z @ found.params)
+    score = z.T @ (y - fitted_mu if family == "poisson" else y / fitted_mu - 1)
+    assert found.rounds <= 6
+    assert not found.warnings
+    assert np.abs(score * found.bse).max() < 1e-5, "the pooled likelihood is highest here"
+
+
 def test_exposure_and_weights_are_those_of_repeated_rows() -> None:
     values = table()
     asked: dict[str, Any] = {"columns": ("a", "b"), "family": "poisson", "exposure": "days"}

@@ -13,6 +13,7 @@ from pysonar.bounty.explain import explain
 from pysonar.bounty.shelf import Shelf
 from pysonar.bounty.study import Study, is_study
 from pysonar.cli import main
+from sonar.data.schema import NumberColumn
 from sonar.errors import ConfigError, ConsentError
 from sonar.families.sums.course import Visited
 from sonar.families.sums.family import Sums
@@ -71,6 +72,9 @@ def test_a_wrong_setting_is_named_with_its_limit(
     [
         ({}, "columns", "no column is declared"),
         ({"age": 5}, "columns.age", "is not a table"),
+        ([1, 2], "columns", "no list of columns"),
+        ({"age": NumberColumn(name="b", low_q32=0, high_q32=1)}, "columns.age", "a column named 'b'"),
+        ({f"c{i}": {"low": 0, "high": 1} for i in range(100)}, "statistic.columns", "sums; at most 4096"),
         ({"age": {"low": 0}}, "columns.age.high", "is missing"),
         ({"age": {"low": 5, "high": 5}}, "columns.age.low", "5 is not below high = 5"),
         ({"age": {"low": 0, "high": 1e12}}, "columns.age.high", "cannot be published"),

@@ -138,6 +138,9 @@ class ColumnSettings(BaseModel):
 def schema_of(given: Mapping[str, Any] | Schema | None) -> Schema:
     """Return the columns that tables of their names declare. Raises ConfigError naming column and field."""
     if isinstance(given, tuple | list):
+        if not given or not all(isinstance(one, NumberColumn | CategoryColumn) for one in given):
+            hint = "give columns as `pysonar.columns_of` makes them, or a table by each column's name"
+            raise ConfigError("columns", "is no list of columns", hint=hint)
         return tuple(given)
     if not isinstance(given, Mapping) or not given:
         hint = "add a table for each, such as:\n  [columns.age]\n  low = 0\n  high = 120"
@@ -148,6 +151,8 @@ def schema_of(given: Mapping[str, Any] | Schema | None) -> Schema:
 def _column(name: str, table: Any) -> NumberColumn | CategoryColumn:
     where = f"columns.{name[:64]}"
     if isinstance(table, NumberColumn | CategoryColumn):
+        if table.name != name:
+            raise ConfigError(where, f"is a column named {table.name!r}", hint="give both the same name")
         return table
     if not isinstance(table, Mapping):
         hint = f"write [{where}], and below it low and high, or levels"

@@ -13,7 +13,7 @@ from sonar.errors import DataError
 
 Matrix = NDArray[np.float64]
 LEAST_VARIANCE = 1e-9
-"""Of a column's sum of squares, the part that other columns must leave."""
+"""Of the rows, the least sum of squares of a column around its mean; and what other columns must leave."""
 LEAST_COUNT = 1e-6
 """A sum of squares of an indicator below it is none."""
 
@@ -58,8 +58,9 @@ def filled(columns: Sequence[Column], names: Sequence[str], gram: Matrix) -> tup
 
 
 def _constant(gram: Matrix, place: int) -> bool:
+    """Tell whether a column within ±1 does not vary, as far as rounding lets it be seen."""
     left = gram[place, place] - gram[0, place] ** 2 / gram[0, 0] if gram[0, 0] > 0 else 0.0
-    return bool(left <= LEAST_VARIANCE * max(gram[place, place], 1e-300))
+    return bool(left <= LEAST_VARIANCE * gram[0, 0])
 
 
 def _together(gram: Matrix) -> list[int]:

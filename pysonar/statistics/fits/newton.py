@@ -11,6 +11,9 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 SMALL_STEP = 1e-7
 """Design rows are within ±1: a step whose absolute values add up to less moves no predictor further."""
+NEAR = 1e-4
+"""Points that are nearer than this are one: rounding lets nothing finer be told of an information."""
+_INTERPOLATED = 0.05  # what an interpolated point may err by, of its distance to an evaluated one
 CONVERGED_STEP = 3e-3
 """The step that is taken last, from the last point, errs by about its square."""
 
@@ -50,12 +53,20 @@ class Optimum:
         return self.point.value + float(self.point.gradient @ step - step @ self.point.information @ step / 2)
 
 
-def optimum_of(point: Point) -> Optimum:
-    """Return where Newton's step from a point leads; a step that is too long to trust is not taken."""
+def optimum_of(point: Point, away: float) -> Optimum:
+    """Return where Newton's step from a point leads; a step that is too long to trust is not taken.
+
+    `away`: how far the point is from where sums were opened; between, it was interpolated.
+    """
     step = point.step
     length = length_of(step)
     taken = step if length < 1 else np.zeros(len(step))
-    return Optimum(point, point.coefficients + taken, length)
+    return Optimum(point, point.coefficients + taken, length + _INTERPOLATED * away)
+
+
+def stands(point: Point, away: float) -> bool:
+    """Tell whether no step matters any more, and sums were opened here or next to it."""
+    return length_of(point.step) < SMALL_STEP and away < NEAR
 
 
 def length_of(step: Vector) -> float:

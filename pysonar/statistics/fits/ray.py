@@ -15,12 +15,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.statistics.fits.newton import Point, length_of
+from pysonar.statistics.fits.newton import NEAR, Point, length_of
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 _BISECTIONS = 60
-_NEAR = 1e-4  # to the end: its information is nearer than rounding lets a correction be
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +37,8 @@ def highest_of(end: Point, way: Vector, beside: Sequence[Beside], known: Point |
 
     `known`: the way's start, where it was evaluated, or found in this way.
     """
+    if length_of(way) < NEAR:
+        return end  # what was opened, rather than what was interpolated
     points = [Beside(1.0, end.value, end.gradient, end.information @ way), *beside]
     if known is not None:
         points.append(Beside(0.0, known.value, known.gradient, known.information @ way))
@@ -52,7 +53,7 @@ def highest_of(end: Point, way: Vector, beside: Sequence[Beside], known: Point |
 
 
 def _at(point: Beside, base: Vector, end: Point, way: Vector) -> Point:
-    near = length_of((point.t - 1) * way) < _NEAR
+    near = length_of((point.t - 1) * way) < NEAR
     information = end.information if near else _corrected(end.information, way, point.bend)
     return Point(base + point.t * way, point.value, point.gradient, information)
 

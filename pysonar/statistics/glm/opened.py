@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
-from pysonar.statistics.fits.newton import Point
+from pysonar.statistics.fits.newton import Point, length_of
 from pysonar.statistics.fits.ray import Beside, highest_of
 from sonar.data.fixed import floats
 from sonar.families.sums.spec import SumsSpec
@@ -51,6 +51,11 @@ class Opened:
     end: Point
     sums: dict[str, float]
     highest: Point
+
+    @property
+    def away(self) -> float:
+        """How far the highest point is from the end, where all sums were opened."""
+        return length_of(self.highest.coefficients - self.end.coefficients)
 
     @property
     def separated(self) -> bool:

@@ -165,7 +165,7 @@ def result_of(
     asked = step_of(spec)
     labels = labels_of(spec.by_name, asked.columns)
     last, common = others[-1], others[-1].common
-    optimum = optimum_of(last.highest)
+    optimum = optimum_of(last.highest, last.away)
     information = first.end.information if asked.family == "gamma" else optimum.point.information
     kept, empty = filled(spec.columns, asked.columns, first.end.information)
     fit = fit_of(asked.family, optimum, last, max(common.weight - len(kept), 1e-9))

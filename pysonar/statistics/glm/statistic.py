@@ -13,7 +13,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import chosen
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.collinear import check_columns, filled
-from pysonar.statistics.fits.newton import SMALL_STEP, length_of
+from pysonar.statistics.fits.newton import length_of, stands
 from pysonar.statistics.fits.sound import false_sums, refuses_false_sums
 from pysonar.statistics.glm.opened import Common, Opened, opened_of, step_of
 from pysonar.statistics.glm.result import GlmResult, result_of
@@ -33,10 +33,10 @@ Positive = Annotated[float, Field(gt=0)]
 STEP = "step"
 _BESIDE = (0.5, 2.0)
 _LONGEST = 1e5  # steps are of some hundreds at most, of coefficients of a design row within ±1
-_LEAST_MEAN = 1e-3  # of counts: a smaller mean is taken for it
+_LEAST_MEAN = 1e-9  # of counts: a smaller mean is taken for it
 
 
-_LEAST_PART = 1e-4  # of the largest target, for a gamma mean
+_LEAST_PART = 1e-6  # of the largest target, for a gamma mean
 
 
 class Glm(Statistic):
@@ -45,7 +45,7 @@ class Glm(Statistic):
     A binomial target has bounds 0 to 1, or is a column of two categories. `exposure`: a column of what counts
     or amounts are in proportion to, as of statsmodels' GLM. `weights`: how many rows a row stands for, its
     `freq_weights`. `mu_min`, `mu_max`: what the mean of a Poisson or gamma target is held within; by default
-    1/1000 (Poisson) or half of the least target and at least 1/10,000 of the largest (gamma), and twice the
+    1e-9 (Poisson) or half of the least target and at least a millionth of the largest (gamma), and twice the
     largest.
 
     The first round needs no coefficients; each other one is a step of Newton's method, looked at in three
@@ -107,7 +107,9 @@ class Glm(Statistic):
         length = length_of(last.step)
         if not length < _LONGEST:
             raise false_sums("a step without end")
-        return None if length < SMALL_STEP else np.concatenate([[1.0], last.coefficients, last.step])
+        if stands(last, rounds[-1].away):
+            return None
+        return np.concatenate([[1.0], last.coefficients, last.step])
 
     @refuses_false_sums
     def result(self, spec: SumsSpec, seen: Sequence[Seen]) -> GlmResult:

@@ -13,12 +13,13 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import chosen
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.collinear import check_columns
-from pysonar.statistics.fits.newton import SMALL_STEP, length_of
+from pysonar.statistics.fits.newton import length_of, stands
 from pysonar.statistics.fits.sound import refuses_false_sums
 from pysonar.statistics.survival.cox_result import CoxResult, result_of
 from pysonar.statistics.survival.grid import GridTimes, grid_q32, too_many
 from pysonar.statistics.survival.partial import (
     Opened,
+    away_from,
     kept_of,
     opened_of,
     parameters_of,
@@ -98,7 +99,7 @@ class Cox(Statistic):
             self._check(spec, opened)
         step = point.step
         length = length_of(step)
-        if length < SMALL_STEP or not np.isfinite(length):
+        if not np.isfinite(length) or stands(point, away_from(spec, seen, point)):
             return None
         return parameters_of(opened, point, point.coefficients + step * min(1.0, _LONGEST / length))
 

@@ -29,7 +29,15 @@ from pysonar.statistics.fitted import design
 from pysonar.statistics.shown.report import plain
 from pysonar.statistics.shown.table import Cell, Table, p_value
 from pysonar.statistics.survival.grid import grid_warnings
-from pysonar.statistics.survival.partial import Opened, kept_of, opened_of, point_of, reached, step_of
+from pysonar.statistics.survival.partial import (
+    Opened,
+    away_from,
+    kept_of,
+    opened_of,
+    point_of,
+    reached,
+    step_of,
+)
 from sonar.data.fixed import floats, from_q32
 from sonar.data.schema import CategoryColumn, Column
 from sonar.errors import UsageError
@@ -171,7 +179,7 @@ def result_of(spec: SumsSpec, seen: Sequence[Seen], alpha: float) -> CoxResult:
     """Return the result of the rounds seen."""
     asked, first = step_of(spec), opened_of(spec, seen[0])
     last, point = reached(spec, seen)
-    optimum = optimum_of(point)
+    optimum = optimum_of(point, away_from(spec, seen, point))
     places, empty = kept_of(spec, first)
     kept = [place - 1 for place in places[1:]]
     labels = labels_of(spec.by_name, asked.columns)[1:]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
 from pysonar.statistics.fits.collinear import filled
-from pysonar.statistics.fits.newton import Point, scales_of
+from pysonar.statistics.fits.newton import Point, length_of, scales_of
 from pysonar.statistics.fits.ray import highest_of
 from pysonar.statistics.fits.sound import false_sums
 from sonar.families.sums.spec import SumsSpec
@@ -113,35 +113,75 @@ def tied(events: Vector, at_risk: Matrix, died: Matrix) -> Tied:
 def point_of(opened: Opened, first: bool) -> Point:
     """Return the log partial likelihood, its gradient and its information at a round's coefficients.
 
-    The matrix comes with the weights that the round asked for, which were foretold. Their scale is set right
-    by the number of events. `first`: they were equal, and so the information is a rough one.
+    The matrix comes with the weights that the round asked for, which were foretold: see `_information`.
     """
     each = tied(opened.events, opened.at_risk, opened.died)
     value = float(opened.coefficients @ opened.events_x)
     value -= float(np.log(each.risk).sum()) + opened.centre * len(each.risk)
     gradient = opened.events_x - each.mean.sum(axis=0)
-    blocks = opened.asked[0] @ opened.at_risk
-    if len(opened.asked) == 2:
-        blocks = blocks - opened.asked[1] @ opened.died
-    scale = len(each.risk) / max(float(blocks[0]), _LEAST_RISK)
-    means = (
-        len(each.risk) * np.outer(blocks[1:], blocks[1:]) / blocks[0] ** 2
-        if first
-        else each.mean.T @ each.mean
-    )
-    return Point(opened.coefficients, value, gradient, scale * opened.summed - means)
+    return Point(opened.coefficients, value, gradient, _information(opened, each, first))
+
+
+def _information(opened: Opened, each: Tied, first: bool) -> Matrix:
+    """Return the information of a matrix whose weights were foretold.
+
+    The right ones are known now. Their scale follows from the number of events, and what they change through
+    the means of the times exactly; left is what they change through covariances that differ by time, of third
+    order in the step. `first`: the matrix is of the first time alone, and a rough information is made of it.
+    """
+    sums = (opened.at_risk, opened.died)[: len(opened.asked)]
+    signs = (1.0, -1.0)
+    asked = [
+        sign * weights * part[:, 0] for sign, weights, part in zip(signs, opened.asked, sums, strict=False)
+    ]
+    scale = len(each.risk) / max(float(np.sum(asked)), _LEAST_RISK)
+    if first:
+        mean = opened.asked[0] @ opened.at_risk[:, 1:] / max(float(np.sum(asked)), _LEAST_RISK)
+        return np.asarray(scale * opened.summed - len(each.risk) * np.outer(mean, mean))
+    found = scale * opened.summed - each.mean.T @ each.mean
+    right = weights_of(each, len(opened.events), len(opened.asked))
+    for sign, was, weights, part in zip(signs, asked, right, sums, strict=False):
+        means = _means(part)
+        found = found + means.T @ ((sign * weights * part[:, 0] - scale * was)[:, None] * means)
+    return np.asarray(found)
+
+
+def weights_of(each: Tied, cells: int, blocks: int) -> Matrix:
+    """Return the weights of the sums of squares, float64[blocks, cells]: of rows at risk, and of events."""
+    parts = (np.ones(len(each.risk)), each.part)[:blocks]
+    return np.stack([np.bincount(each.cell, weights=part / each.risk, minlength=cells) for part in parts])
+
+
+def _means(sums: Matrix) -> Matrix:
+    """Return the mean columns of sums of risks, which are within ±1."""
+    return np.clip(sums[:, 1:] / np.maximum(sums[:, :1], _LEAST_RISK), -1, 1)
 
 
 def reached(spec: SumsSpec, seen: Sequence[Seen]) -> tuple[Opened, Point]:
-    """Return the last round's sums, and the highest point so far."""
+    """Return the sums of the round nearest to the highest point so far, and that point."""
     known: Point | None = None
-    for place, one in enumerate(seen):
-        opened = opened_of(spec, one)
+    rounds = [opened_of(spec, one) for one in seen]
+    for place, opened in enumerate(rounds):
         point = _sound(point_of(opened, place == 0), known)
         way = point.coefficients - (known or point).coefficients
         known = point if known is None else highest_of(point, way, (), known)
     assert known is not None
-    return opened, known
+    far = [length_of(opened.coefficients - known.coefficients) for opened in rounds]
+    return rounds[int(np.argmin(far))], known
+
+
+def away_from(spec: SumsSpec, seen: Sequence[Seen], point: Point) -> float:
+    """Return how far a point is from what was opened for it: the last round, and the step that led there.
+
+    The weights of the last round's matrix were foretold from the round before; what they miss is of third
+    order in that step.
+    """
+    last = opened_of(spec, seen[-1])
+    away = length_of(point.coefficients - last.coefficients)
+    if len(seen) < 2:
+        return away
+    way = length_of(last.coefficients - opened_of(spec, seen[-2]).coefficients)
+    return away + min(way, 1.0) ** 2
 
 
 def _sound(point: Point, known: Point | None) -> Point:
@@ -164,12 +204,15 @@ def kept_of(spec: SumsSpec, first: Opened) -> tuple[list[int], list[str]]:
 
 
 def start_of(spec: SumsSpec) -> Vector:
-    """Return the first round's parameters: no coefficients, and equal weights."""
+    """Return the first round's parameters: no coefficients, and weights for the first time of each stratum.
+
+    Their matrix is of all rows. Later, rows vary less where high risks end early, so a step is rather short.
+    """
     term = step_of(spec)
     found = np.zeros(spec.parameters)
     p, times = width_of(spec.by_name, term.columns) - 1, len(term.grid_q32)
     cells = groups_of(spec.by_name, term.strata) * times
-    found[1 + p : 1 + p + cells] = 1 / times
+    found[1 + p : 1 + p + cells : times] = 1.0
     return found
 
 
@@ -185,16 +228,10 @@ def parameters_of(opened: Opened, point: Point, coefficients: Vector) -> Vector:
     first = at_risk.reshape(opened.strata, -1, at_risk.shape[1])[:, 0, 0].sum()
     rise = math.log(max(first / max(opened.rows, 1), _LEAST_RISK))
     each = tied(opened.events, at_risk, died)
-    weights = np.stack(
-        [
-            np.bincount(each.cell, weights=part / each.risk, minlength=len(opened.events))
-            for part in (np.ones(len(each.risk)), each.part)[: len(opened.asked)]
-        ]
-    )
+    weights = weights_of(each, len(opened.events), len(opened.asked))
     most = weights[0].reshape(opened.strata, -1).sum(axis=1).max()
     return np.concatenate([[opened.centre + rise], coefficients, (weights / most).ravel()])
 
 
 def _foretold(sums: Matrix, way: Vector, spread: float) -> Matrix:
-    means = np.clip(sums[:, 1:] / np.maximum(sums[:, :1], _LEAST_RISK), -1, 1)
-    return np.asarray(sums * np.exp(np.clip(means @ way + spread / 2, -_RISE_MAX, _RISE_MAX))[:, None])
+    return np.asarray(sums * np.exp(np.clip(_means(sums) @ way + spread / 2, -_RISE_MAX, _RISE_MAX))[:, None])
