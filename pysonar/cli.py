@@ -12,7 +12,7 @@ import typer
 from pysonar.bounty import manual
 from pysonar.commands.models import card, export
 from pysonar.key_commands import key_app, rotate
-from pysonar.options import FileArgument, HomeOption, NameArgument
+from pysonar.options import AnyNameArgument, FileArgument, HomeOption, NameArgument
 from pysonar.password import password
 from sonar.errors import SonarError, UsageError
 from sonar.telling.again import with_home
@@ -35,18 +35,13 @@ if TYPE_CHECKING:
     from pysonar.wiring import Scientist
 
 app = new_app(
-    """Train an encrypted model on data that others keep, and pay them by what they contribute.
+    """Train models on data that others keep, or ask for statistics of them, and pay for what they give.
 
     First steps: `pysonar init --network network.toml`, write a `bounty.toml` (`pysonar run --help` shows
     one), `pysonar explain bounty.toml`, `pysonar run bounty.toml`.
     """,
     "pysonar",
 )
-app.add_typer(key_app, name="key")
-app.command()(rotate)
-app.command()(password)
-app.command()(export)
-app.command()(card)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -266,8 +261,10 @@ def _ask_to_close(scientist: Scientist, name: str) -> ClosingAsked:
 
 
 @app.command()
-def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
-    """Show the bounties of this home, round by round: losses, who took part, who was paid what.
+def status(
+    name: AnyNameArgument = "", home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False
+) -> None:
+    """Show the bounties of this home, or one of them, round by round: losses, who took part, who was paid.
 
     Example: `pysonar status`
     """
@@ -275,7 +272,7 @@ def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = 
     from pysonar.show.views import print_status, status_of
     from pysonar.wiring import open_scientist
 
-    document = status_of(open_scientist(home, sink_for(as_json)))
+    document = status_of(open_scientist(home, sink_for(as_json)), name)
     if as_json:
         print_json(ScientistStatus.of(document))
     else:
@@ -358,3 +355,11 @@ def _confirm() -> None:
         raise UsageError("nothing was posted: nobody answered", hint="--yes posts without asking") from None
     if not agreed:
         raise UsageError("nothing was posted", hint="change the file, or run the same command again")
+
+
+# Below the others in the help: what comes once there is a model, and what one seldom needs.
+app.command()(export)
+app.command()(card)
+app.command()(rotate)
+app.command()(password)
+app.add_typer(key_app, name="key")

@@ -10,7 +10,6 @@ import typer
 from pysonar.options import HomeOption, NameArgument
 from sonar.errors import UsageError
 from sonar.home.files import expanded
-from sonar.home.keystore import write_private
 from sonar.telling.terminal import JsonFlag, print_json, sink_for
 
 
@@ -67,6 +66,7 @@ def card(
     from pysonar.show.card import card_of
     from pysonar.show.documents import CardTold
     from pysonar.wiring import open_scientist
+    from sonar.home.keystore import write_private
 
     scientist = open_scientist(home, sink_for(as_json))
     asked = scientist.started(name)

@@ -30,10 +30,16 @@ if TYPE_CHECKING:
     from sonar.protocol.phase import BountyState
 
 
-def status_of(scientist: Scientist) -> dict[str, Any]:
-    """Return the account and every campaign of the home. What an absent chain would say is null."""
+def status_of(scientist: Scientist, only: str = "") -> dict[str, Any]:
+    """Return the account and every campaign of the home, or one. What an absent chain would say is null.
+
+    Raises ConfigError for a name that was not started here.
+    """
     campaigns, damaged = [], []
-    for name in scientist.names():
+    names = scientist.names()
+    if only and only not in names:
+        scientist.started(only)
+    for name in [only] if only else names:
         try:
             campaigns.append(_campaign(scientist, name))
         except (ConfigError, JournalError) as error:
