@@ -50,12 +50,13 @@ def _beside(data: Any, time: str, event: str, names: Sequence[str], strata: str 
     assert isinstance(ours, CoxResult)
     theirs = CoxPHFitter().fit(used, time, event, strata=strata, fit_options=PRECISE)
     ratio = theirs.log_likelihood_ratio_test().test_statistic
+    named = [f"{name} ({event}{' by ' + strata if strata else ''})" for name in names]
     return [
         relative("log-likelihood", ours.log_likelihood, theirs.log_likelihood_, LIMIT),
         relative("likelihood ratio", ours.likelihood_ratio[0], ratio, LIMIT),
-        *equal("params", names, ours.params, theirs.params_, LIMIT),
-        *equal("bse", names, ours.bse, theirs.standard_errors_, LIMIT),
-        *equal("z", names, ours.tvalues, theirs.summary.z, LIMIT),
+        *equal("params", named, ours.params, theirs.params_, LIMIT),
+        *equal("bse", named, ours.bse, theirs.standard_errors_, LIMIT),
+        *equal("z", named, ours.tvalues, theirs.summary.z, LIMIT),
     ]
 
 

@@ -20,6 +20,7 @@ from sonar.data.frame import numbers
 from sonar.data.schema import CategoryColumn
 from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import LEAST_ROWS
+from sonar.families.sums.terms.steps.timed import MAX_TIMES
 
 if TYPE_CHECKING:
     from pysonar.api import Session
@@ -28,8 +29,6 @@ Vector = NDArray[np.float64]
 MOST_TIMES = 100
 """Times of a grid that is made of the rows for a network; of more event times, every so many-th. In this
 process a grid has as many as a question has room for."""
-FINEST = 2000
-"""The most times that a grid may have."""
 _GIVE = "give [n, 2] of times and events (1; 0 is censored), a frame of the two, or a structured array"
 
 
@@ -93,7 +92,7 @@ class SonarCox(PooledEstimator):
         self, declared: Columns, count: int, time: str, event: str, times: Vector, events: Vector
     ) -> Cox:
         """Return the question with the finest grid that it has room for. Raises ConfigError."""
-        columns, most = declared[:count], min(len(times), FINEST)
+        columns, most = declared[:count], min(len(times), MAX_TIMES)
         while True:
             statistic = self._statistic(columns, time, event, times, events, most)
             try:

@@ -146,10 +146,12 @@ def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str
     if not np.isfinite(there).all():
         raise DataError(field, "has an infinite value", hint="drop such rows, or fill in their values")
     low, high = float(there.min()), float(there.max())
+    yes_or_no = bool(np.isin(there, (0.0, 1.0)).all())
+    if yes_or_no:
+        low, high = 0.0, 1.0
     if low == high:
         hint = f"leave it out of names, or say by hand: pysonar.number({name!r}, low, high)"
         raise DataError(field, f"is {low:g} in every row, which says nothing of its bounds", hint=hint)
-    yes_or_no = low == 0 and high == 1 and bool(np.isin(there, (0.0, 1.0)).all())
     low, high = _outwards(low, high, 0.0 if yes_or_no else widen)
     return number(name, low, high, missing=missing or len(there) < len(values), unit=unit)
 

@@ -80,9 +80,10 @@ class TableWorld:
         home = self.folder / f"mine-{index}"
         home.mkdir()
         names = self.bounty.held_out.columns
-        cells = zip(self.x[part].tolist(), self.y[part].tolist(), strict=True)
+        own = self.y[part].reshape(len(self.x[part]), -1)
+        rows = [[*x, *y] for x, y in zip(self.x[part].tolist(), own.tolist(), strict=True)]
         lines = [",".join(names)]
-        lines += [",".join([*map(repr, row), y if isinstance(y, str) else repr(y)]) for row, y in cells]
+        lines += [",".join(one if isinstance(one, str) else repr(one) for one in row) for row in rows]
         (home / "data.csv").write_text("\n".join(lines) + "\n")
         journal = Journal(home / "journal.sqlite")
         book = Book(journal)

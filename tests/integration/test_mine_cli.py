@@ -666,8 +666,8 @@ def test_data_are_looked_at_when_they_are_added_and_by_doctor(cli: Cli, net: Net
     file = cli.home.parent / "rows.csv"
     for text, told in (
         (
-            "id,a,y\nP1,1,2\nP2,NA,4\n",
-            ["rows.csv, line 3: column 'a': 'NA' stands for a missing", "--without 'a'"],
+            "id,a,y\nP1,1,2\nP2,many,4\n",
+            ["rows.csv, line 3: column 'a': 'many' is not a number", "--without 'a'"],
         ),
         ("a;y\n1,5;2\n", ["line 1: has semicolons between its columns", "decimal point"]),
         ("1.5,2\n3,4\n", ["line 1: holds numbers only", "a name for each column"]),
@@ -679,21 +679,23 @@ def test_data_are_looked_at_when_they_are_added_and_by_doctor(cli: Cli, net: Net
         assert code == 2
         assert all(part in shown for part in told), shown
     assert cli("data", "list") == (0, [])
-    file.write_text("id,a,y,z\nP1,1,2,5\nP2,3,4,6\n")
+    file.write_text("id,a,y,z,b\nP1,1,2,5,1\nP2,3,4,6,NA\n")
     code, shown = cli.text("data", "add", "--csv", str(file), "--without", "z")
     assert (code, "rows: 2 rows, columns a, y" in shown) == (0, True)
-    assert "left out: column 'id' (line 2: 'P1' is not a number)" in shown
+    assert "for bounties that declare it: column 'id' (line 2: 'P1' is not a number)" in shown
+    assert "for bounties that declare it: column 'b' (line 3: 'NA' stands for a missing value" in shown
     assert "left out: column 'z' (you left it out)" in shown
     assert cli("data", "list")[1][0]["columns"] == ["a", "y"]
+    assert cli("data", "list")[1][0]["declarable"] == ["id", "b"]
 
     def doctors() -> tuple[Any, str]:
         found = {check["name"]: check for check in cli("doctor")[1]["checks"]}["data"]
         return found["ok"], found["found"]
 
     assert doctors()[0] is True
-    file.write_text(file.read_text() + "P3,x,1,1\n")
+    file.write_text(file.read_text() + "P3,x,1,1,1\n")
     assert doctors() == (False, f"{file}, line 4: column 'a': 'x' is not a number")
-    file.write_text("id,a,y,z\nP1,1,2,5\nP2,3,9,6\n")
+    file.write_text("id,a,y,z,b\nP1,1,2,5,1\nP2,3,9,6,2\n")
     assert doctors()[0] is False
     assert "has changed since it was registered" in doctors()[1]
 

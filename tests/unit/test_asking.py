@@ -88,6 +88,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no such argument": (lambda: pysonar.ols(PARTS, target="target", feature=3), "feature: there is no such"),
     "money": (lambda: pysonar.ols(PARTS, target="target", fee="1 ether"), "fee: is of a session"),
     "no schema": (lambda: pysonar.ols(PARTS, target="target", schema=3), "schema: is of the type 'int'"),
+    "too many times": (
+        lambda: pysonar.cox(PARTS, time="bmi", event="s4", columns=["age"], grid=range(1, 2003)),
+        "grid: ",
+    ),
     "a wrong field": (lambda: pysonar.ols(PARTS, target="target", alpha=2.0), "alpha: "),
     "dates": (
         lambda: pysonar.describe([part.assign(day=pd.to_datetime("2024-01-03")) for part in PARTS]),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -98,6 +101,25 @@ def test_a_file_that_is_no_model_is_told_as_such(data: bytes) -> None:
     with pytest.raises(ConfigError, match=r"^odd\.safetensors: is not a model") as caught:
         told_in(data, "odd.safetensors")
     assert caught.value.hint
+
+
+def test_what_is_not_installed_is_told_with_what_to_install() -> None:
+    program = """
+import sys
+for name in ("sklearn", "onnx", "safetensors", "scipy", "pandas"):
+    sys.modules[name] = None
+import numpy as np, pysonar, pysonar.show.card, pysonar.cli
+from sonar.errors import ClientMissing
+model = pysonar.LinearModel.at(pysonar.Bounty.example("diabetes").design, np.zeros(11), 1)
+for call in (model.to_sklearn, lambda: model.to_onnx("m"), lambda: model.to_safetensors("m")):
+    try:
+        call()
+    except ClientMissing as error:
+        print(error.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    extras = re.findall(r"pip install 'sonar-network-scientist\[(\w+)\]'", done.stdout)
+    assert extras == ["sklearn", "onnx", "safetensors"]
 
 
 def test_weights_of_another_shape_or_not_finite_are_refused() -> None:

@@ -247,6 +247,11 @@ def test_what_is_said_wrongly_of_columns_is_told_by_field(name: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("cells", [[1, 1], [0, 0], [True, True], [0.0, 1.0]])
+def test_yes_and_no_are_from_0_to_1_even_if_all_rows_say_the_same(cells: list[Any]) -> None:
+    assert columns_of({"event": cells}, widen=1) == (number("event", 0, 1),)
+
+
 def test_decimals_are_numbers() -> None:
     frame = pl.DataFrame({"a": [Decimal("1.5"), Decimal(2)]})
     assert coded(frame, [number("a", 0, 3)]).ravel().tolist() == [1.5, 2.0]

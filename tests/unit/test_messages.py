@@ -157,7 +157,7 @@ def test_what_a_model_manifest_may_not_hold(path: str, value: object, field: str
         ("rows", 0, "rows"),
         ("rows", 1 << 32, "rows"),
         ("rows", -1, "rows"),
-        ("ciphertexts", 1001, "ciphertexts"),
+        ("ciphertexts", 4097, "ciphertexts"),
         ("blob", LINK, "blob"),
         ("model", None, "model"),
     ],

@@ -26,6 +26,7 @@ from pysonar.statistics.glm.statistic import Glm
 from pysonar.statistics.local import compute
 from sonar.data.schema import Column
 from sonar.errors import ConfigError, DataError, FieldError
+from sonar.families.sums.guards import least_rows
 from tests.statistics_kit import Matrix, around, categories, numeric, split
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "statistics.json").read_text())
@@ -330,3 +331,10 @@ def test_a_forest_of_ratios_is_drawn() -> None:
     axes = fitted(COLUMNS, table(), family="poisson", columns=("a", "b")).plot()
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
     assert "rate ratio" in axes.get_xlabel()
+
+
+@pytest.mark.parametrize("p", [1, 3, 10, 30, 80])
+def test_a_mine_needs_no_more_rows_than_the_page_says(p: int) -> None:
+    columns = (*(numeric(f"c{place}", 0, 1) for place in range(p)), numeric("y", 0, 1))
+    spec = Glm(family="binomial", target="y").spec(columns, 10, 1000)
+    assert least_rows(spec) <= 90 + 4 * max(p - 10, 0)

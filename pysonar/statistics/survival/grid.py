@@ -11,9 +11,10 @@ from pydantic import Field
 from pysonar.statistics.fits.warning import BoundsWarning, Told
 from sonar.data.fixed import to_q32
 from sonar.errors import ConfigError
+from sonar.families.sums.terms.steps.timed import MAX_TIMES
 
 Number = Annotated[float, Field(strict=False)]
-GridTimes = Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]
+GridTimes = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=MAX_TIMES)]
 
 
 def grid_q32(grid: Sequence[float]) -> tuple[int, ...]:
