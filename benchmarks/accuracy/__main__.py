@@ -60,7 +60,7 @@ def _show(file: TextIO, found: Mapping[str, Mapping[str, Any]]) -> None:
         ]
         for name, figure in found.items()
         for one in figure["compared"]
-        if one["what"] == figure["worst"] or not one["holds"]
+        if not one["holds"] or (one["what"], one["ours"]) == (figure["worst"], figure["ours"])
     ]
     print_table(headings, rows, right=headings[2:6], file=file)
     for name, figure in found.items():
