@@ -23,7 +23,6 @@ there, and no other sum is over that cell.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +30,9 @@ from numpy.typing import NDArray
 
 from sonar.data.schema import CategoryColumn, Rows
 from sonar.errors import ConsentError
+from sonar.families.sums.differences import Patterns, Twins
 from sonar.families.sums.spec import SumsSpec
+from sonar.families.sums.spread import Spread
 from sonar.families.sums.terms.base import LEAST_IN_SET, BaseTerm
 
 Counts = NDArray[np.int64]
@@ -39,7 +40,6 @@ Vector = NDArray[np.float64]
 LEAST_ROWS = 10
 ROUNDS = 8
 """At how many parameters the same rows are asked at most: the six of a regression, and two to spare."""
-_USUAL_OF = 9
 _LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"
 _MORE = "register more rows, or join a bounty that asks for fewer sums"
 
@@ -89,71 +89,86 @@ class Guards:
         for term in spec.terms:
             if mixed := term.mixed(spec.by_name):
                 needs = tuple(sorted(term.needs(spec.by_name)))
-                self._sets.setdefault(needs, _Complete(needs)).add(spec, term, mixed)
-        self._only = np.zeros((len(self._sets), len(self._sets)))
+                self._sets.setdefault(needs, _Complete(spec, needs)).add(term, mixed)
+        self._patterns = [Patterns(found) for found in _sharing(list(self._sets.values()))]
 
     def see(self, rows: Rows) -> None:
         """Take in a batch."""
         self.rows += len(rows)
         for part in self._sets.values():
             part.see(rows.complete_rows(part.needs))
-        if len(self._sets) > 1 and rows.misses:
-            there = np.array([rows.complete(needs) for needs in self._sets], dtype=np.float32)
-            self._only += there @ (1 - there).T
+        for patterns in self._patterns:
+            patterns.see(rows)
 
     def check(self) -> None:
         """Raise ConsentError, which names term and column and never which rows."""
         check_rows(self._spec, self.rows)
         for part in self._sets.values():
             part.check(self.rows)
-        sets = list(self._sets.values())
-        for one, other in np.argwhere((self._only > 0) & (self._only < LEAST_IN_SET)).tolist():
-            if not {*sets[one].mixed} & {*sets[other].mixed}:
-                continue  # no sum over the one rows has a counterpart over the others
-            missed = sorted({*sets[other].needs} - {*sets[one].needs})
-            raise ConsentError(
-                f"columns {', '.join(map(repr, missed))}: 1 to {LEAST_IN_SET - 1} rows that count in term "
-                f"{sets[one].term!r} miss a cell that term {sets[other].term!r} needs; 0 or at least "
-                f"{LEAST_IN_SET} may",
-                hint="the difference of the two would be about those rows; drop them, or fill the cells in",
-            )
+        for patterns in self._patterns:
+            patterns.check()
+
+
+def _sharing(sets: list[_Complete]) -> list[dict[tuple[str, ...], str]]:
+    """Return the sets of rows, by the columns that they need, that are linked by columns summed over both.
+
+    Sums over sets that share no such column have no counterpart in each other. A single set has none.
+    """
+    linked: list[tuple[set[str], dict[tuple[str, ...], str]]] = []
+    for part in sets:
+        mixed, found = set(part.mixed), {part.needs: part.term}
+        for other in [one for one in linked if one[0] & mixed]:
+            linked.remove(other)
+            mixed, found = mixed | other[0], other[1] | found
+        linked.append((mixed, found))
+    return [found for _, found in linked if len(found) > 1]
 
 
 @dataclass
 class _Complete:
     """The rows that miss none of the columns `needs`, over which some terms are summed."""
 
+    spec: SumsSpec
     needs: tuple[str, ...]
     term: str = ""
     rows: int = 0
     least: int = LEAST_ROWS
     levels: dict[tuple[str, ...], _Levels] = field(default_factory=dict)
-    numbers: dict[str, str] = field(default_factory=dict)
-    _waiting: list[Vector] = field(default_factory=list)
-    _usual: Vector | None = None
-    _others: Counts | int = 0
+    spreads: dict[tuple[str | None, str | None], Spread] = field(default_factory=dict)
+    twins: Twins | None = None
 
     @property
     def mixed(self) -> list[str]:
         """The columns that are summed over these rows."""
-        return [*{name for names in self.levels for name in names}, *self.numbers]
+        return list({name for names in self.levels for name in names} | {*self._plain.columns})
 
-    def add(self, spec: SumsSpec, term: BaseTerm, mixed: tuple[str, ...]) -> None:
+    @property
+    def _plain(self) -> Spread:
+        return self.spreads.setdefault((None, None), Spread(self.spec, None, None))
+
+    def add(self, term: BaseTerm, mixed: tuple[str, ...]) -> None:
         """Guard the columns of one more term that is over these rows."""
+        columns = self.spec.by_name
         self.term = self.term or term.name
-        self.least = max(self.least, term.least_rows(spec.by_name))
+        self.least = max(self.least, term.least_rows(columns))
+        self.twins = self.twins or Twins(self.spec)
+        self.twins.add(term.name, term.added(columns))
+        plain = self._plain
+        by, weight = term.apart(columns)
+        apart = self.spreads.setdefault((by, weight), Spread(self.spec, by, weight))
         for name in mixed:
-            column = spec.by_name[name]
-            if not isinstance(column, CategoryColumn):
-                self.numbers.setdefault(name, term.name)
-                continue
-            self._count(spec, (name,), term.least_in_level(spec.by_name), term.name)
-        for names in term.crossed(spec.by_name):
-            self._count(spec, names, LEAST_IN_SET, term.name)
+            if name not in (by, weight):
+                apart.columns.setdefault(name, term.name)
+            if isinstance(columns[name], CategoryColumn):
+                self._count((name,), term.least_in_level(columns), term.name)
+            else:
+                plain.columns.setdefault(name, term.name)
+        for names in term.crossed(columns):
+            self._count(names, LEAST_IN_SET, term.name)
 
-    def _count(self, spec: SumsSpec, names: tuple[str, ...], least: int, term: str) -> None:
+    def _count(self, names: tuple[str, ...], least: int, term: str) -> None:
         """Count the rows of each combination of levels of these categories."""
-        columns = [spec.by_name[name] for name in names]
+        columns = [self.spec.by_name[name] for name in names]
         shape = tuple(len(column.levels) for column in columns if isinstance(column, CategoryColumn))
         found = self.levels.setdefault(names, _Levels(shape, np.zeros(math.prod(shape), dtype=np.int64)))
         if least > found.least:
@@ -165,19 +180,10 @@ class _Complete:
         for names, found in self.levels.items():
             places = np.ravel_multi_index([rows.code(name) for name in names], found.shape)
             found.counts += np.bincount(places, minlength=len(found.counts))
-        if self.numbers and len(rows):
-            self._compare(np.column_stack([rows.number(name) for name in self.numbers]))
-
-    def _compare(self, values: Vector) -> None:
-        """Count the rows that differ from the usual value of each column of numbers, clipped."""
-        if self._usual is None:
-            self._waiting.append(values)
-            if sum(map(len, self._waiting)) < _USUAL_OF:
-                return
-            values, self._waiting = np.concatenate(self._waiting), []
-            # A value that at most 4 rows lack is held by 5 of any 9 rows, so it is their median.
-            self._usual = np.median(values[:_USUAL_OF], axis=0)
-        self._others = self._others + (values != self._usual).sum(axis=0)
+        for spread in self.spreads.values():
+            spread.see(rows)
+        if self.twins is not None:
+            self.twins.see(rows)
 
     def check(self, all_rows: int) -> None:
         """Raise ConsentError."""
@@ -189,19 +195,10 @@ class _Complete:
             )
         for names, found in self.levels.items():
             found.check(names)
-        for name, term, count in self._differing():
-            if 0 < count < LEAST_IN_SET:
-                raise ConsentError(
-                    f"term {term!r}: in column {name!r}, clipped to the bounty's bounds, 1 to "
-                    f"{LEAST_IN_SET - 1} rows differ from the value of all others; either none must or at "
-                    f"least {LEAST_IN_SET}",
-                    hint=_LEAVE,
-                )
-
-    def _differing(self) -> Iterator[tuple[str, str, int]]:
-        counts = np.broadcast_to(self._others, (len(self.numbers),)).tolist()
-        for (name, term), count in zip(self.numbers.items(), counts, strict=True):
-            yield name, term, count
+        for spread in self.spreads.values():
+            spread.check()
+        if self.twins is not None:
+            self.twins.check()
 
 
 @dataclass

@@ -83,6 +83,17 @@ class BaseTerm(Record):
         """
         return ()
 
+    def added(self, columns: Columns) -> tuple[str, ...]:
+        """Return the columns that are added up times others: two that are nearly one single rows out.
+
+        All that is `mixed`, but of a term that only counts.
+        """
+        return self.mixed(columns)
+
+    def apart(self, columns: Columns) -> tuple[str | None, str | None]:
+        """Return the category within whose levels values are added up, and the column that weighs them."""
+        return None, None
+
     def solvable(self, columns: Columns) -> int:
         """Return how many of the sums rows could be solved from, if there are too few of them.
 

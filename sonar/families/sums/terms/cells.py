@@ -64,6 +64,10 @@ class Cells(BaseTerm):
         """See `BaseTerm`: a cell tells the last category of rows that share all others."""
         return tuple(combinations(self.by, len(self.by) - 1)) if len(self.by) > 2 else ()
 
+    def added(self, columns: Columns) -> tuple[str, ...]:
+        """See `BaseTerm`: they are counts."""
+        return ()
+
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: they are counts."""
         return 0

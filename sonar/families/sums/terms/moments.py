@@ -82,6 +82,10 @@ class Moments(BaseTerm):
         categories = (name for name in self.columns if isinstance(columns[name], CategoryColumn))
         return () if self.by is None else tuple((self.by, name) for name in categories if name != self.by)
 
+    def apart(self, columns: Columns) -> tuple[str | None, str | None]:
+        """See `BaseTerm`."""
+        return self.by, self.weight
+
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: the upper triangle, of each group."""
         return math.prod(self._triangles(columns))

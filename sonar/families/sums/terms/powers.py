@@ -58,6 +58,10 @@ class Powers(BaseTerm):
             found[group] = [len(chosen), *power_sums(chosen, self.order)]
         return found
 
+    def apart(self, columns: Columns) -> tuple[str | None, str | None]:
+        """See `BaseTerm`."""
+        return self.by, None
+
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: each power, of each group."""
         return self.shape(columns)[0] * self.order

@@ -140,6 +140,10 @@ class GlmStep(BaseTerm):
             sides += [side for work in works for side in (work.mu, 1 - work.mu)]
         return np.asarray(some.weight * np.stack(sides))
 
+    def apart(self, columns: Columns) -> tuple[str | None, str | None]:
+        """See `BaseTerm`."""
+        return None, self.weights
+
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: the information at one point, and vectors at all."""
         width = width_of(columns, self.columns)
