@@ -161,3 +161,100 @@ class TestTwins:
         later[90] = 1 - later[90]
         columns: list[Column] = [category("hiv2", ("no", "yes")), *COLUMNS]
         answers(spec_of(columns, {"kind": "cells", "by": ("hiv2", "hiv")}), np.column_stack([later, TABLE]))
+
+
+def glm(**more: Any) -> dict[str, Any]:
+    step = {
+        "kind": "glm-step",
+        "family": "binomial",
+        "target": "hiv",
+        "columns": ("age", "lab", "sex", "income"),
+    }
+    return step | {"mu_low_q32": 1, "mu_high_q32": Q} | more
+
+
+def standard_age(ages: Vector) -> Vector:
+    return (ages - 56.5) / 38.5
+
+
+def between(rank: int) -> float:
+    """A standard age between two neighbours of the mine's rows."""
+    ages = np.sort(AGE)
+    return float(standard_age(ages[rank - 1 : rank + 1]).mean())
+
+
+def step_at(place: float, width: int = 5, steep: float = 1e6) -> Vector:
+    """Coefficients at which the mean is 0 below an age, and 1 above it."""
+    return np.concatenate([[-steep * place, steep], np.zeros(width - 2)])
+
+
+class TestTwoWeightings:
+    def test_two_points_of_one_question(self) -> None:
+        below, above = step_at(between(100)), step_at(between(101))
+        spec = spec_of(COLUMNS, glm(beside_q32=(0,)), parameters=11)
+        told = refusal(spec, TABLE, [np.concatenate([[1], above, below - above])])
+        assert "two weightings of rows by" in told
+
+    def test_two_rounds_of_a_bounty(self) -> None:
+        spec = spec_of(COLUMNS, glm(), parameters=11)
+        first, second = (np.concatenate([[1], step_at(between(rank)), np.zeros(5)]) for rank in (100, 101))
+        answers(spec, TABLE, [first, first])
+        answers(spec, TABLE, [second])
+        assert "of an earlier one" in refusal(spec, TABLE, [first, second])
+
+    def test_all_squared_residuals_but_one_are_cut(self) -> None:
+        place = float(standard_age(np.sort(AGE)[100]))
+        residual = {"kind": "residual-moments", "columns": NAMES, "target": "lab"}
+        spec = spec_of(COLUMNS, moments(), residual, parameters=6)
+        assert "term 't1'" in refusal(spec, TABLE, [step_at(place, 6)])
+
+    def test_two_risks_of_cox_that_are_cut(self) -> None:
+        time, event = np.repeat([1.0, 2.0], 100), np.arange(ROWS) % 2 * 1.0
+        columns: list[Column] = [number("t", 0, 5), category("e", "01"), *COLUMNS]
+        cox = {"kind": "cox-step", "time": "t", "event": "e", "columns": NAMES, "grid_q32": (Q, 2 * Q)}
+        spec = spec_of(columns, cox | {"ties": "breslow", "risk_max_q32": Q}, parameters=8)
+        table = np.column_stack([time, event, TABLE])
+        first, second = (np.concatenate([[1e6 * between(rank), 1e6], np.zeros(6)]) for rank in (100, 101))
+        answers(spec, table, [first])
+        assert "by risk" in refusal(spec, table, [first, second])
+
+
+class TestAllButOneCut:
+    def test_the_log_likelihood_of_the_one_row_that_is_not(self) -> None:
+        """Its logit is -29.9 and all others' are beyond 30."""
+        place = float(standard_age(np.sort(AGE)[100]))
+        at = step_at(place)
+        at[0] -= 29.9
+        spec = spec_of(COLUMNS, glm(), parameters=11)
+        assert "fewer than 5 rows" in refusal(spec, TABLE, [np.concatenate([[1], at, np.zeros(5)])])
+
+    def test_the_log_likelihood_of_a_row_far_from_its_target(self) -> None:
+        """No logit is cut: all that are fitted well are at 25, where nothing is left of them."""
+        odd = np.zeros(ROWS)
+        odd[:100], odd[150] = 1, 1
+        mark = np.where(odd > 0, 1.0, -1.0)
+        mark[150] = -1.0
+        columns: list[Column] = [category("odd", "01"), number("mark", -1, 1), *COLUMNS]
+        spec = spec_of(columns, glm(target="odd", columns=("mark", "age")), parameters=7)
+        table = np.column_stack([odd, mark, TABLE])
+        assert "fewer than 5 rows" in refusal(spec, table, [np.array([1, 0, 25, 1, 0, 0, 0])])
+
+    def test_few_means_at_a_limit(self) -> None:
+        counts = np.random.default_rng(3).poisson(3, ROWS) * 1.0
+        columns: list[Column] = [number("n", 0, 30), *COLUMNS]
+        poisson = glm(
+            family="poisson", target="n", columns=("age", "lab"), mu_low_q32=Q // 100, mu_high_q32=9 * Q
+        )
+        spec = spec_of(columns, poisson, parameters=7)
+        table = np.column_stack([counts, TABLE])
+        answers(spec, table, [np.array([1, 1, 0.2, 0, 0, 0, 0])])
+        oldest = float(np.log(9)) - 40 * between(ROWS - 3)
+        assert "beyond a limit" in refusal(spec, table, [np.array([1, oldest, 40, 0, 0, 0, 0])])
+        steep = step_at(between(ROWS - 1), 3)
+        assert "t0" in refusal(spec, table, [np.concatenate([[1], steep, np.zeros(3)])])
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_one_mean_at_one_limit_and_all_others_at_the_other(self, sign: int) -> None:
+        spec = spec_of(COLUMNS, glm(), parameters=11)
+        at = sign * step_at(between(ROWS - 1))
+        assert "fewer than 5 rows" in refusal(spec, TABLE, [np.concatenate([[1], at, np.zeros(5)])])

@@ -17,7 +17,7 @@ from pysonar.statistics.survival.kaplan_meier import KaplanMeier
 from sonar.data.fixed import to_q32
 from sonar.data.schema import NumberColumn, Rows, Schema
 from sonar.errors import ConsentError
-from sonar.families.sums.guards import Weighing
+from sonar.families.sums.weighing import Weighing
 from sonar.protocol.events import RoundSettled
 from tests.integration import study_world
 from tests.integration.study_world import Matrix, StudyWorld
@@ -87,8 +87,8 @@ def test_a_mine_does_not_tell_apart_the_few_rows_that_end_at_a_time() -> None:
     asked = COX.start(spec)
     few = rows[(months != 6) | (np.cumsum(months == 6) <= 4)]
     for given, enough in ((rows, True), (few, False)):
-        weighing = Weighing(spec)
-        weighing.see(Rows(spec.columns, given), asked)
+        weighing = Weighing(spec, asked)
+        weighing.see(Rows(spec.columns, given))
         if enough:
             weighing.check()
         else:

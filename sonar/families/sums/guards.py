@@ -9,12 +9,12 @@ lie. So a mine refuses by what its own rows are (every refusal is a ConsentError
 - **Rare values.** A term adds up some columns together (`BaseTerm.mixed`). Of a category among them, each
   level has 5 of the mine's rows or none: the sums over a level are sums over its rows alone. So has each
   combination of levels over which values of others are added up (`BaseTerm.crossed`). Of a column of
-  numbers, clipped to the bounds, 0 or at least 5 rows differ from the value of all others: bounds just below
-  a column's largest value would single out the row that has it.
-- **Missing cells.** Two terms of other columns are over other rows. Where those that one has and the other
-  has not are 1 to 4, the difference of sums of the same column would be about them.
-- **Weights.** At a question's parameters a term may weigh rows (`BaseTerm.weighed`). Those that weigh
-  something must be as many as 5 equal ones at least, by Kish's effective number, (sum w)^2 / sum w^2.
+  numbers, clipped to the bounds, 0 or at least 5 rows differ from the value of all others, and few rows do
+  not hold nearly all of it; within each group too, and where a weight is above 0 (`spread`).
+- **Two columns** that are added up differ in 0 or at least 5 rows, and so do two levels (`differences`).
+- **Missing cells.** Terms of other columns are over other rows. Of each pattern of which terms have a row and
+  which have not, there are 0 or at least 5 rows (`differences`).
+- **Weights.** At a question's parameters a term may weigh rows (`weighing`).
 
 Counts of one column's cells alone are exempt: a cell with one row says that some mine of the cohort has a row
 there, and no other sum is over that cell.
@@ -222,28 +222,3 @@ class _Levels:
                 "must have it",
                 hint=_LEAVE,
             )
-
-
-class Weighing:
-    """Counts how many rows the weights of terms leave in their sums, at one question's parameters."""
-
-    def __init__(self, spec: SumsSpec) -> None:
-        self._spec = spec
-        self._sums: dict[str, Vector] = {}
-
-    def see(self, rows: Rows, parameters: Vector) -> None:
-        """Take in a batch."""
-        for term in self._spec.terms:
-            found = term.weights_of(self._spec.by_name, rows, parameters)
-            if found is not None:
-                self._sums[term.name] = found + self._sums.get(term.name, 0.0)
-
-    def check(self) -> None:
-        """Raise ConsentError, which names the term."""
-        for name, (one, two) in self._sums.items():
-            if ((two > 0) & (one * one < LEAST_IN_SET * two)).any():
-                raise ConsentError(
-                    f"term {name!r}: the question's parameters leave fewer than {LEAST_IN_SET} rows with a "
-                    "weight in its sums",
-                    hint="the sums would be about those rows; no answer is given in this round",
-                )

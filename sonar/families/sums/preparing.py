@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonar.data.schema import Rows
 from sonar.errors import DataError
-from sonar.families.sums.guards import Guards, Weighing
+from sonar.families.sums.guards import Guards
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.totals import (
     Totals,
@@ -22,6 +22,7 @@ from sonar.families.sums.totals import (
     parameters_from_integers,
     to_integers,
 )
+from sonar.families.sums.weighing import Weighing
 from sonar.paillier.slots import SlotPlan
 
 Matrix = NDArray[np.float64]
@@ -37,6 +38,8 @@ class Kept:
 
     spec: SumsSpec
     values: Matrix
+    asked: dict[tuple[int, ...], Vector] = field(default_factory=dict)
+    """The parameters that were answered since the rows were read, of which none is forgotten."""
 
     @property
     def rows(self) -> int:
@@ -50,12 +53,15 @@ class Kept:
         """
         if not self.spec.parameters:
             return to_integers(self.spec, plan, folded(Totals(self.spec, self.values[0])))
-        parameters, weighing = parameters_from_integers(question), Weighing(self.spec)
+        key, parameters = tuple(question), parameters_from_integers(question)
+        earlier = [numbers for asked, numbers in self.asked.items() if asked != key]
+        weighing = Weighing(self.spec, parameters, earlier)
         found = np.zeros(self.spec.values)
         for rows in coded(self.spec, [self.values]):
-            weighing.see(rows, parameters)
+            weighing.see(rows)
             found += batch_sums(self.spec, rows, parameters)
         weighing.check()
+        self.asked[key] = parameters
         return to_integers(self.spec, plan, folded(Totals(self.spec, found)))
 
     def digest(self) -> str:
@@ -73,13 +79,14 @@ def prepare(spec: SumsSpec, batches: Iterable[Matrix]) -> Kept:
     Raises DataError for rows that the schema does not allow; ConsentError where sums would tell about single
     rows.
     """
-    guards, weighing, none = Guards(spec), Weighing(spec), np.zeros(spec.parameters)
+    none = np.zeros(spec.parameters)
+    guards, weighing = Guards(spec), Weighing(spec, none)
     found, rows = np.zeros(spec.values), list[Matrix]()
     for batch in chunks(batches):
         read = Rows(spec.columns, batch)
         guards.see(read)
         if spec.parameters:
-            weighing.see(read, none)  # what no parameters could change is told at once
+            weighing.see(read)  # what no parameters could change is told at once
             rows.append(batch)
         else:
             found += batch_sums(spec, read, none)

@@ -19,8 +19,8 @@ from sonar.families.sums.terms.base import LEAST_IN_SET
 
 Vector = NDArray[np.float64]
 USUAL_OF = 9
-_SHARE = 0.4
-"""Of a set of fewer than 13 rows, so many must weigh as much as equal ones: five never do, unless equal."""
+_SHARE = 0.3
+"""Of a set of fewer than 17 rows, so many must weigh as much as equal ones: five never do, unless equal."""
 _LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"
 
 
@@ -78,7 +78,7 @@ class Spread:
     def _alone(self, name: str) -> ConsentError:
         return ConsentError(
             f"term {self._term(name)!r}: a few rows hold nearly all of column {name!r}{self._where()}; they "
-            f"must weigh as much as {LEAST_IN_SET} equal ones (of fewer than 13 rows: as {_SHARE:.0%})",
+            f"must weigh as much as {LEAST_IN_SET} equal ones (of fewer than 17 rows: as {_SHARE:.0%})",
             hint=_LEAVE,
         )
 
@@ -148,8 +148,9 @@ class _Group:
     def count(self, name: str, codes: NDArray[np.int64], weight: Vector) -> None:
         """Add the weights of each level of a category."""
         size = max(int(codes.max()) + 1, self._levels.get(name, np.zeros((3, 0))).shape[1])
-        powers = [np.bincount(codes, weights=weight**power, minlength=size) for power in (0, 1, 2)]
-        found = np.stack(powers)
+        found = np.zeros((3, size))
+        for power, row in enumerate(found):
+            row[:] = np.bincount(codes, weights=weight**power, minlength=size)
         if name in self._levels:
             found[:, : self._levels[name].shape[1]] += self._levels[name]
         self._levels[name] = found

@@ -124,6 +124,20 @@ class BaseTerm(Record):
         """
         return None
 
+    def cut(self, columns: Columns, rows: Rows, parameters: Vector) -> NDArray[np.bool_] | None:
+        """Return sets of complete rows, bool[sets, n]: of each limit those beyond it, and those within all.
+
+        None if nothing is cut.
+        """
+        return None
+
+    def weightings(self, columns: Columns, rows: Rows, parameters: Vector) -> dict[str, Vector]:
+        """Return by kind what differences of two questions' sums weigh rows by, float64[1 + points, rows].
+
+        The first is what a row weighs at any parameters: 1, or its weight; 0 of one that the term leaves out.
+        """
+        return {}
+
     def weights_of(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
         """Return the sums of what is `weighed`, and of its squares, float64[2, kinds of weight]."""
         weights = self.weighed(columns, rows, parameters)

@@ -24,13 +24,13 @@ SCALARS = ("rows", "off_grid", "late", "clipped")
 
 @dataclass(frozen=True, eq=False)
 class _Some:
-    """Complete rows: columns, stratum, place on the grid, and risk; how many risks were `clipped`."""
+    """Complete rows: columns, stratum, place on the grid, and risk; which risks were `cut`."""
 
     x: Matrix
     stratum: NDArray[np.int64]
     where: Timed
     risk: Vector
-    clipped: int
+    cut: NDArray[np.bool_]
 
 
 class CoxStep(BaseTerm):
@@ -95,7 +95,7 @@ class CoxStep(BaseTerm):
         parts += [x[where.event].sum(axis=0), x.sum(axis=0)]
         hazard = self._hazard(where, some.stratum, np.clip(weights, 0, 1))
         parts.append(((x * (some.risk * hazard)[:, None]).T @ x)[np.triu_indices(p)])
-        scalars = [len(x), where.off_grid, where.late, some.clipped]
+        scalars = [len(x), where.off_grid, where.late, some.cut.sum()]
         return np.concatenate([*parts, np.array(scalars, dtype=np.float64)])
 
     def weights_of(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
@@ -111,6 +111,22 @@ class CoxStep(BaseTerm):
             place, kinds = place + kinds * some.where.event, 2 * kinds
         sums = [np.bincount(place, weights=some.risk**power, minlength=kinds) for power in (1, 2)]
         return np.stack(sums)
+
+    def cut(self, columns: Columns, rows: Rows, parameters: Vector) -> NDArray[np.bool_]:
+        """See `BaseTerm`: those of a larger risk."""
+        cut = self._some(columns, rows, parameters).cut
+        return np.stack([cut, ~cut])
+
+    def weightings(self, columns: Columns, rows: Rows, parameters: Vector) -> dict[str, Vector]:
+        """See `BaseTerm`: risks, and risks times h."""
+        some, there = self._some(columns, rows, parameters), rows.complete(self.needs(columns))
+        weights = parameters[1 + some.x.shape[1] :].reshape(self._blocks, -1, len(self.grid_q32))
+        hazard = self._hazard(some.where, some.stratum, np.clip(weights, 0, 1))
+        found = {}
+        for kind, values in (("risk", some.risk), ("risk times hazard", some.risk * hazard)):
+            found[kind] = np.stack([there.astype(np.float64), np.zeros(len(rows))])
+            found[kind][1, there] = values
+        return found
 
     def least_rows(self, columns: Columns) -> int:
         """See `BaseTerm`: as of `Moments`."""
@@ -146,7 +162,7 @@ class CoxStep(BaseTerm):
         where = timed(columns, rows, self.time, self.event, self.grid_q32)
         predictor = x @ parameters[1 : 1 + x.shape[1]] - parameters[0]
         most = math.log(from_q32(self.risk_max_q32))
-        return _Some(x, stratum, where, np.exp(np.minimum(predictor, most)), int((predictor > most).sum()))
+        return _Some(x, stratum, where, np.exp(np.minimum(predictor, most)), predictor > most)
 
     @property
     def _blocks(self) -> int:

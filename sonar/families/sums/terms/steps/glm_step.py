@@ -126,19 +126,56 @@ class GlmStep(BaseTerm):
         return np.concatenate([common, at, *(self._beside(some, eta, way, limits) for eta in points)])
 
     def weighed(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
-        """See `BaseTerm`: what rows weigh in the information, and on the right side, at each point.
+        """See `BaseTerm`: what rows weigh in each sum, all, and those whose mean is not cut.
 
         Of a binomial target, the mean and what it lacks of 1 too: coefficients that make it 1 for one row
         and 0 for all others would have that row alone in the sum of mean times x.
         """
+        family, some, limits = FAMILIES[self.family], self._some(columns, rows), self._limits(columns)
         if parameters[0] == 0:
+            start = family.start(some.y, some.offset, limits)
+            ones = np.ones(len(some.y))
+            return np.asarray(some.weight * np.stack([ones, start.weight, np.abs(start.right)]))
+        sides = []
+        for eta in self._points(some, parameters):
+            work, kept = family.step(some.y, family.mean(eta, limits)), ~self._is_cut(eta, limits)
+            parts = [work.weight, np.abs(work.right), np.abs(family.model(some.y, work.mu))]
+            parts.append(np.minimum(family.pearson(some.y, work.mu), 1))
+            parts += [work.mu, 1 - work.mu] if self.family == "binomial" else []
+            sides += [*parts, *(part * kept for part in parts)]
+        return np.asarray(some.weight * np.stack(sides))
+
+    def cut(self, columns: Columns, rows: Rows, parameters: Vector) -> NDArray[np.bool_] | None:
+        """See `BaseTerm`: those of a mean beyond its limits.
+
+        A binomial mean nears its limit so closely before it is cut that honest fits have a few such rows; how
+        many are not cut is tested by what these weigh.
+        """
+        if parameters[0] == 0 or self.family == "binomial":
             return None
+        some, limits = self._some(columns, rows), self._limits(columns)
+        low, high = np.log([limits.mu_low, limits.mu_high])
+        sets = [
+            (eta < low, eta > high, (eta >= low) & (eta <= high)) for eta in self._points(some, parameters)
+        ]
+        return np.concatenate(sets)
+
+    def weightings(self, columns: Columns, rows: Rows, parameters: Vector) -> dict[str, Vector]:
+        """See `BaseTerm`: by means, by weights of the information, and by parts of the log-likelihood."""
+        if parameters[0] == 0:
+            return {}
         family, some, limits = FAMILIES[self.family], self._some(columns, rows), self._limits(columns)
         works = [family.step(some.y, family.mean(eta, limits)) for eta in self._points(some, parameters)]
-        sides = [side for work in works for side in (work.weight, np.abs(work.right))]
+        kinds = {"information": [work.weight for work in works]}
         if self.family == "binomial":
-            sides += [side for work in works for side in (work.mu, 1 - work.mu)]
-        return np.asarray(some.weight * np.stack(sides))
+            kinds["mean"] = [work.mu for work in works]
+        kinds["log-likelihood"] = [family.model(some.y, work.mu) for work in works]
+        there, found = rows.complete(self.needs(columns)), {}
+        for kind, values in kinds.items():
+            weights = np.zeros((1 + len(values), len(rows)))
+            weights[:, there] = some.weight * np.stack([np.ones(len(some.y)), *values])
+            found[f"{kind} ({self.family})"] = weights
+        return found
 
     def apart(self, columns: Columns) -> tuple[str | None, str | None]:
         """See `BaseTerm`."""
@@ -222,10 +259,15 @@ class GlmStep(BaseTerm):
 
     def _beyond(self, y: Vector, eta: Vector, limits: Limits) -> Vector:
         """Count rows whose mean is clipped, and of a binomial target those on the wrong side of 1/2."""
+        wrong = ((2 * y - 1) * eta <= 0).sum() if self.family == "binomial" else 0
+        return np.array([self._is_cut(eta, limits).sum(), wrong], dtype=float)
+
+    def _is_cut(self, eta: Vector, limits: Limits) -> NDArray[np.bool_]:
+        """Tell of which rows the mean is beyond its limits, bool[rows]."""
         if self.family == "binomial":
-            return np.array([(np.abs(eta) > LOGIT_MAX).sum(), ((2 * y - 1) * eta <= 0).sum()], dtype=float)
-        mu_log = np.log([limits.mu_low, limits.mu_high])
-        return np.array([((eta < mu_log[0]) | (eta > mu_log[1])).sum(), 0.0])
+            return np.asarray(np.abs(eta) > LOGIT_MAX)
+        low, high = np.log([limits.mu_low, limits.mu_high])
+        return np.asarray((eta < low) | (eta > high))
 
     def _target(self, columns: Columns, rows: Rows) -> Vector:
         if isinstance(columns[self.target], CategoryColumn):

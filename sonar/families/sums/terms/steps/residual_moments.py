@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.data.schema import Rows
 from sonar.families.sums.terms.base import BaseTerm, ColumnNames, Columns, Vector, a_number
@@ -50,13 +51,24 @@ class ResidualMoments(BaseTerm):
         return product_sums(v, self._squares(v, rows, parameters), words=3)[:, None, :]
 
     def weighed(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector:
-        """See `BaseTerm`: by squared residuals."""
+        """See `BaseTerm`: by squared residuals, if they are not cut."""
+        found = self.weightings(columns, rows, parameters)["squared residuals"][1:]
+        return np.where(found < 1, found, 0.0)
+
+    def cut(self, columns: Columns, rows: Rows, parameters: Vector) -> NDArray[np.bool_]:
+        """See `BaseTerm`: those of a larger residual."""
+        there = rows.complete(self.needs(columns))
+        found = self.weightings(columns, rows, parameters)["squared residuals"][1:, there]
+        return np.concatenate([found >= 1, found < 1])
+
+    def weightings(self, columns: Columns, rows: Rows, parameters: Vector) -> dict[str, Vector]:
+        """See `BaseTerm`."""
         there = rows.complete(self.needs(columns))
         complete = rows.complete_rows(self.needs(columns))
-        found = np.zeros((1, len(rows)))
+        found = np.stack([there.astype(np.float64), np.zeros(len(rows))])
         v = design_matrix(columns, self.columns, complete)
-        found[0, there] = self._squares(v, complete, parameters)
-        return found
+        found[1, there] = self._squares(v, complete, parameters)
+        return {"squared residuals": found}
 
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`."""
