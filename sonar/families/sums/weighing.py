@@ -25,8 +25,8 @@ _NO_ANSWER = "the sums would be about those rows; no answer is given in this rou
 class Weighing:
     """Tests what rows weigh at one question's `parameters`, and at those of `earlier` questions.
 
-    Rows that weigh something are as many as 5 equal ones by Kish's number; rows that are cut at a limit are 0
-    or at least 5, and so are those that are not. The same number is asked of the difference of two weightings
+    Rows that weigh something are as many as 5 equal ones by Kish's number; rows that are not cut at a limit are 0
+    or at least 5 (`BaseTerm.cut`). The same number is asked of the difference of two weightings
     of one kind, of which one is of this question, and of what a weighting has beyond its least value, or
     lacks of its largest. Three and more weightings together are not tested.
     """

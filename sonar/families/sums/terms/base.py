@@ -125,8 +125,9 @@ class BaseTerm(Record):
         return None
 
     def cut(self, columns: Columns, rows: Rows, parameters: Vector) -> NDArray[np.bool_] | None:
-        """Return sets of complete rows, bool[sets, n]: of each limit those beyond it, and those within all.
+        """Return sets of complete rows that limits make, each of none or `LEAST_IN_SET`, bool[sets, n].
 
+        Those within the limits at which values are cut, and those beyond, if these single rows out.
         None if nothing is cut.
         """
         return None

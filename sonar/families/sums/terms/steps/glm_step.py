@@ -138,7 +138,7 @@ class GlmStep(BaseTerm):
             return np.asarray(some.weight * np.stack([ones, start.weight, np.abs(start.right)]))
         sides = []
         for eta in self._points(some, parameters):
-            work, kept = family.step(some.y, family.mean(eta, limits)), ~self._is_cut(eta, limits)
+            work, kept = family.step(some.y, family.mean(eta, limits)), ~_is_cut(self.family, eta, limits)
             parts = [work.weight, np.abs(work.right), np.abs(family.model(some.y, work.mu))]
             parts.append(np.minimum(family.pearson(some.y, work.mu), 1))
             parts += [work.mu, 1 - work.mu] if self.family == "binomial" else []
@@ -146,19 +146,15 @@ class GlmStep(BaseTerm):
         return np.asarray(some.weight * np.stack(sides))
 
     def cut(self, columns: Columns, rows: Rows, parameters: Vector) -> NDArray[np.bool_] | None:
-        """See `BaseTerm`: those of a mean beyond its limits.
+        """See `BaseTerm`: those of a mean within its limits.
 
-        A binomial mean nears its limit so closely before it is cut that honest fits have a few such rows; how
-        many are not cut is tested by what these weigh.
+        In honest fits a few rows are beyond them, at a point that goes too far. These share one mean, so that
+        they are apart from others in the difference of two points alone, which is tested.
         """
-        if parameters[0] == 0 or self.family == "binomial":
+        if parameters[0] == 0:
             return None
         some, limits = self._some(columns, rows), self._limits(columns)
-        low, high = np.log([limits.mu_low, limits.mu_high])
-        sets = [
-            (eta < low, eta > high, (eta >= low) & (eta <= high)) for eta in self._points(some, parameters)
-        ]
-        return np.concatenate(sets)
+        return np.stack([~_is_cut(self.family, eta, limits) for eta in self._points(some, parameters)])
 
     def weightings(self, columns: Columns, rows: Rows, parameters: Vector) -> dict[str, Vector]:
         """See `BaseTerm`: by means, by weights of the information, and by parts of the log-likelihood."""
@@ -260,14 +256,7 @@ class GlmStep(BaseTerm):
     def _beyond(self, y: Vector, eta: Vector, limits: Limits) -> Vector:
         """Count rows whose mean is clipped, and of a binomial target those on the wrong side of 1/2."""
         wrong = ((2 * y - 1) * eta <= 0).sum() if self.family == "binomial" else 0
-        return np.array([self._is_cut(eta, limits).sum(), wrong], dtype=float)
-
-    def _is_cut(self, eta: Vector, limits: Limits) -> NDArray[np.bool_]:
-        """Tell of which rows the mean is beyond its limits, bool[rows]."""
-        if self.family == "binomial":
-            return np.asarray(np.abs(eta) > LOGIT_MAX)
-        low, high = np.log([limits.mu_low, limits.mu_high])
-        return np.asarray((eta < low) | (eta > high))
+        return np.array([_is_cut(self.family, eta, limits).sum(), wrong], dtype=float)
 
     def _target(self, columns: Columns, rows: Rows) -> Vector:
         if isinstance(columns[self.target], CategoryColumn):
@@ -319,3 +308,11 @@ def _matrices(some: _Some, work: Working) -> Vector:
     matrix = (some.x * (some.weight * work.weight)[:, None]).T @ some.x
     upper = matrix[np.triu_indices(len(matrix))]
     return np.concatenate([upper, some.x.T @ (some.weight * work.right)])
+
+
+def _is_cut(family: GlmFamily, eta: Vector, limits: Limits) -> NDArray[np.bool_]:
+    """Tell of which rows the mean is beyond its limits, bool[rows]."""
+    if family == "binomial":
+        return np.asarray(np.abs(eta) > LOGIT_MAX)
+    low, high = np.log([limits.mu_low, limits.mu_high])
+    return np.asarray((eta < low) | (eta > high))
