@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from pydantic import ValidationError
 
-from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts, series_of
+from pysonar.frames.cells import Texts, Vector, as_numbers, as_texts, holds_texts, series_of
 from pysonar.frames.named import cells_of
 from pysonar.given import require_type
 from sonar.data.fixed import Q32_ONE, to_q32
@@ -114,35 +114,27 @@ def columns_of(
         if name in categories or holds_texts(values, column):
             if name in units:
                 raise ConfigError("units", f"{name!r} is a column of categories", hint="leave it out")
-            found.append(_category_of(name, values, name in missing))
+            texts = as_texts(values, column)
+            found.append(category_of(name, texts, typed_levels(values), missing=name in missing))
         else:
+            numbers = as_numbers(values, column)
+            if len(numbers) == 1:
+                hint = "give more rows, or say by hand: pysonar.number(name, low, high)"
+                raise DataError(column, "has 1 row, which says nothing of its bounds", hint=hint)
             found.append(
-                _number_of(name, as_numbers(values, column), widen, name in missing, units.get(name, ""))
+                number_of(name, numbers, widen=widen, missing=name in missing, unit=units.get(name, ""))
             )
     return tuple(found)
 
 
-def columns_of_all(tables: Sequence[Any]) -> Columns:
-    """Return the columns that several tables have in common, as `columns_of` a table of all of their rows.
-
-    Raises DataError naming the column.
-    """
-    each = [cells_of(table) for table in tables]
-    wanted = [name for name in each[0] if all(name in cells for cells in each)]
-    pooled: dict[str, Any] = {}
-    for name in wanted:
-        field, parts = f"column {name!r}", [cells[name] for cells in each]
-        if any(holds_texts(part, field) for part in parts):
-            pooled[name] = [text for part in parts for text in as_texts(part, field)]
-        else:
-            pooled[name] = np.concatenate([as_numbers(part, field) for part in parts])
-    return columns_of(pooled)
-
-
-def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str) -> NumberColumn:
+def number_of(
+    name: str, values: Vector, *, widen: float = 0.0, missing: bool = False, unit: str = ""
+) -> NumberColumn:
+    """Return the column of numbers with these values, float64[rows], as `columns_of`. Raises DataError."""
     field, there = f"column {name!r}", values[~np.isnan(values)]
     if not len(there):
-        raise DataError(field, "has no value at all", hint="leave it out of names")
+        why = "" if len(values) else ": there is no row"
+        raise DataError(field, f"has no value at all{why}", hint="leave it out, or give rows that have it")
     if not np.isfinite(there).all():
         raise DataError(field, "has an infinite value", hint="drop such rows, or fill in their values")
     low, high = float(there.min()), float(there.max())
@@ -150,7 +142,7 @@ def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str
     if yes_or_no:
         low, high = 0.0, 1.0
     if low == high:
-        hint = f"leave it out of names, or say by hand: pysonar.number({name!r}, low, high)"
+        hint = f"leave it out, or say by hand: pysonar.number({name!r}, low, high)"
         raise DataError(field, f"is {low:g} in every row, which says nothing of its bounds", hint=hint)
     low, high = _outwards(low, high, 0.0 if yes_or_no else widen)
     return number(name, low, high, missing=missing or len(there) < len(values), unit=unit)
@@ -166,26 +158,34 @@ def _outwards(low: float, high: float, widen: float) -> tuple[float, float]:
     return (max(lower, 0.0) if low >= 0 else lower), (min(upper, 0.0) if high <= 0 else upper)
 
 
-def _category_of(name: str, values: Any, missing: bool) -> CategoryColumn:
+def category_of(
+    name: str, texts: Texts, typed: Sequence[str] = (), *, missing: bool = False
+) -> CategoryColumn:
+    """Return the column of categories with these cells, of which `typed` is the order if it has all of them.
+
+    Raises DataError naming the column.
+    """
     field = f"column {name!r}"
-    texts = as_texts(values, field)
     there = {text for text in texts if text is not None}
-    levels = [*_ordered(values, there)]
+    levels = [*typed] if there <= {*typed} else _sorted(there)
     if not 2 <= len(levels) <= MAX_LEVELS:
         what = f"has {count(len(levels), 'different value')}; a category has 2 to {MAX_LEVELS}"
         many = "put rare ones together, or leave it out if it names the rows"
-        hint = many if len(levels) > MAX_LEVELS else "leave it out of names, or say by hand: pysonar.category"
+        hint = many if len(levels) > MAX_LEVELS else "leave it out, or say by hand: pysonar.category"
         raise DataError(field, what, hint=hint)
     return category(name, levels, missing=missing or None in texts)
 
 
-def _ordered(values: Any, there: set[str]) -> list[str]:
-    """Return levels in the order that the column's type gives them, else sorted: numbers by size."""
+def typed_levels(values: Any) -> list[str]:
+    """Return the levels that a column's type names, in its order; none if it names none."""
     series = series_of(values)
-    if series is not None and isinstance(series.dtype, nw.Categorical | nw.Enum):
-        typed = [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
-        if there <= {*typed}:
-            return typed
+    if series is None or not isinstance(series.dtype, nw.Categorical | nw.Enum):
+        return []
+    return [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
+
+
+def _sorted(there: set[str]) -> list[str]:
+    """Return levels sorted, whole numbers by size."""
     return [*sorted(there, key=lambda text: (not _is_whole(text), int(text) if _is_whole(text) else 0, text))]
 
 

@@ -252,6 +252,19 @@ def test_yes_and_no_are_from_0_to_1_even_if_all_rows_say_the_same(cells: list[An
     assert columns_of({"event": cells}, widen=1) == (number("event", 0, 1),)
 
 
+def test_columns_whose_names_are_no_texts_are_columns_and_not_rows() -> None:
+    cells = np.arange(30.0).reshape(10, 3) ** 2
+    frame = pd.DataFrame(cells)
+    assert columns_of(frame) == columns_of({str(i): cells[:, i] for i in range(3)})
+    np.testing.assert_array_equal(coded(frame, columns_of(frame)), cells)
+    assert Bounty.of(frame.assign(y=frame[0]), target="y", name="n").features == ("0", "1", "2")
+    pairs = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y"), ("b", "")])
+    assert [c.name for c in columns_of(pd.DataFrame(cells, columns=pairs))] == [str(pair) for pair in pairs]
+    assert columns_of(frame, ["2"])[0].high == pytest.approx(850)  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="column '1': is there twice"):
+        columns_of(pd.DataFrame({1: [1.0, 2.0], "1": [1.0, 2.0]}))
+
+
 def test_decimals_are_numbers() -> None:
     frame = pl.DataFrame({"a": [Decimal("1.5"), Decimal(2)]})
     assert coded(frame, [number("a", 0, 3)]).ravel().tolist() == [1.5, 2.0]
