@@ -94,8 +94,9 @@ def columns_of(
 
     All columns, or those in `names`. Bounds are the least and the largest value, rounded outwards to two
     digits of their distance, and further out by `widen` times it on each side (not those of a column of 0 and
-    1). Texts and categories have the levels that occur, in the order of an ordered type, else sorted; columns
-    of numbers that are named in `categories` too. Cells may be missing where one is missing here, and in the
+    1), never past zero; without `widen`, values above 0 have a low bound above 0. Texts and categories have
+    the levels that occur, in the order of an ordered type, else sorted; columns of numbers that are named in
+    `categories` too. Cells may be missing where one is missing here, and in the
     columns named in `missing`.
     `units`: by a column's name, for people. What is returned becomes public with a bounty.
 
@@ -149,12 +150,18 @@ def number_of(
 
 
 def _outwards(low: float, high: float, widen: float) -> tuple[float, float]:
-    """Return bounds rounded outwards, to a hundredth to a tenth of their distance, never past zero."""
+    """Return bounds rounded outwards, to a hundredth to a tenth of their distance, never past zero.
+
+    Without `widen`, values above 0 have a low bound above 0: one digit of the least, where it would be 0.
+    """
     distance = high - low
     step = 10.0 ** (math.floor(math.log10(distance)) - 1)
     lower = math.floor((low - widen * distance) / step * (1 + 1e-12)) * step
     upper = math.ceil((high + widen * distance) / step * (1 - 1e-12)) * step
     lower, upper = min(float(f"{lower:.12g}"), low), max(float(f"{upper:.12g}"), high)
+    if lower <= 0 < low and not widen:
+        digit = 10.0 ** math.floor(math.log10(low))
+        lower = min(float(f"{math.floor(low / digit * (1 + 1e-12)) * digit:.12g}"), low)
     return (max(lower, 0.0) if low >= 0 else lower), (min(upper, 0.0) if high <= 0 else upper)
 
 

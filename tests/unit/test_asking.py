@@ -182,12 +182,37 @@ def test_a_constant_column_is_left_out_where_that_is_said_and_described() -> Non
     assert {*found.to_dict()["names"]} == {*pysonar.ols(PARTS, target="target").to_dict()["names"]}
     for name in ("k", "tiny"):
         assert any(f"column '{name}' is constant" in warning for warning in found.warnings)
-    with pytest.raises(DataError, match="column 'k' is constant.*column 'tiny' is constant") as caught:
+    with pytest.raises(DataError, match=r"column 'k' is constant.*column 'tiny' is constant") as caught:
         pysonar.ols(tables, target="target")
     assert "drop" in caught.value.hint
     k, tiny = pysonar.describe(tables, columns=["k", "tiny"]).to_dict()["numbers"]
     assert (k["mean"], k["std"], k["min"]) == (pytest.approx(-3), 0, pytest.approx(-3, rel=1e-2))
     assert tiny["mean"] == pytest.approx(1e-6, abs=1e-9)
+
+
+def test_values_above_0_have_bounds_above_0_and_so_a_likelihood() -> None:
+    rng = np.random.default_rng(3)
+    tables = [part.assign(w=rng.uniform(0.5, 100, len(part))) for part in PARTS]
+    pooled = pd.concat(tables)
+    found = pysonar.ols(tables, target="target", columns=["bmi", "age"], weight="w")
+    design = np.column_stack([np.ones(len(pooled)), pooled[["bmi", "age"]]]) * np.sqrt(
+        pooled[["w"]].to_numpy()
+    )
+    y = (pooled["target"] * np.sqrt(pooled["w"])).to_numpy()
+    left = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    n = len(pooled)
+    llf = -n / 2 * (np.log(2 * np.pi * (left @ left) / n) + 1) + np.log(pooled["w"]).sum() / 2
+    assert found.llf == pytest.approx(llf, rel=1e-6)
+    assert not found.warnings
+    pysonar.glm(tables, family="gamma", target="w", columns=["bmi"])
+    pysonar.glm(tables, family="gamma", target="target", columns=["bmi"], exposure="w")
+    zero = [part.assign(w=(part["w"] - part["w"].min())) for part in tables]
+    told = pysonar.ols(zero, target="target", columns=["bmi"], weight="w").warnings
+    assert any("'w', may be 0" in one and "give its low bound above 0" in one for one in told)
+    for fields in ({"target": "w"}, {"target": "target", "exposure": "w"}):
+        with pytest.raises(ConfigError) as caught:
+            pysonar.glm(zero, family="gamma", columns=["bmi"], **fields)
+        assert "give its low bound above 0" in caught.value.hint
 
 
 def test_tables_with_no_row_or_one_are_said_to_be_so() -> None:

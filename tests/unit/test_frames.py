@@ -196,6 +196,7 @@ def test_bounds_hold_all_rows_and_not_much_more(values: list[float], widen: floa
     assert column.low >= low - (widen + 0.11) * distance - 1e-9
     assert column.high <= high + (widen + 0.11) * distance + 1e-9
     assert column.low >= 0 or low < 0
+    assert column.low > 0 or low < 1e-9 or widen
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
