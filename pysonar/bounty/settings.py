@@ -313,7 +313,7 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     if name in ("stake", "fee", "reward"):
         return f'give amount and unit in quotes: {name} = "{default}"'
     if name == "capsules":
-        return _capsules_hint(inner)
+        return _capsules_hint(inner, audits="reward" in model.model_fields)
     if name == "privacy":
         return privacy_hint(inner)
     if inner and isinstance(given[name], dict) and given[name].get("kind") in {**MAPS, **OPTIMISERS}:
@@ -326,8 +326,11 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     return "leave it out, or see it in `pysonar run --help`"
 
 
-def _capsules_hint(inner: str) -> str:
-    """Return what to write instead of a wrong field of [capsules], or of that table."""
+def _capsules_hint(inner: str, *, audits: bool) -> str:
+    """Return what to write instead of a wrong field of [capsules], or of that table.
+
+    `audits`: whether there is something to audit, as there is not in a study.
+    """
     known = CapsuleSettings.model_fields
     field = inner.partition(".")[0]
     if not field:
@@ -340,6 +343,8 @@ def _capsules_hint(inner: str) -> str:
         return f"{field} belongs to the holdout: move it below [holdout]"
     if field not in known:
         return nearest(field, known)
+    if field == "audit" and not audits:
+        return "leave it out: of a statistic there is nothing to recompute"
     return f"leave it out for {known[field].default or 'true, from a threshold of 2 on'}"
 
 
