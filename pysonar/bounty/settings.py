@@ -327,12 +327,8 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
 
 
 def _capsules_hint(inner: str, *, audits: bool) -> str:
-    """Return what to write instead of a wrong field of [capsules], or of that table.
-
-    `audits`: whether there is something to audit, as there is not in a study.
-    """
-    known = CapsuleSettings.model_fields
-    field = inner.partition(".")[0]
+    """Return what to write instead of a wrong field of [capsules], or of that table; a study has no audit."""
+    known, field = CapsuleSettings.model_fields, inner.partition(".")[0]
     if not field:
         return "write [capsules] with its fields below it, which may be none; in Python, capsules={}"
     if field == "members":
