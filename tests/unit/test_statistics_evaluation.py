@@ -230,3 +230,15 @@ def test_pictures_show_what_they_should() -> None:
     assert regression().plot().get_xlabel() == "predicted y, mean of a bin"
     with pytest.raises(UsageError, match="there is no 'roc' of a regression evaluation"):
         regression().plot(what="roc")
+
+
+def test_the_level_that_counts_as_1_is_named() -> None:
+    columns = (*COLUMNS[:10], categories("y", "ill", "well"), COLUMNS[11])
+    values, model = np.column_stack([X, HIGH, SEX]), Own(np.zeros((1, 10)), np.zeros(1))
+    found = found_of(columns, values, model, task="logistic")
+    assert "y = 'well'" in found.summary()
+    assert found.to_dict()["target_level"] == "well"
+    assert found.measures["share of 1"] == pytest.approx(HIGH.mean())
+    other = found_of(ZERO_ONE, values, model, task="logistic")
+    assert other.target_level is None
+    assert "Target" not in other.summary()

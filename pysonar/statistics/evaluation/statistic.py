@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
+from pysonar.statistics.columns import level_of_one
 from pysonar.statistics.evaluation.result import EvaluationResult, labels_of_target, warnings_of
 from pysonar.statistics.evaluation.sums import measured, measured_of_moments
 from pysonar.statistics.fits.asking import check_names, spec_of
@@ -39,9 +40,10 @@ class Evaluation(Statistic):
     """How well a linear model predicts `target` of `columns`, over all rows and by the groups of `by`.
 
     `task`: "regression" (a number), "logistic" (0 or 1, or two categories), or "classes" (categories, by
-    softmax). `coefficients`: a row for each output, of a number for each column in its own unit, and for each
-    level but the first of a column of categories; `intercepts`: one for each output. There is one output, or
-    in "classes" one for each level of the target.
+    softmax). Of two categories in "logistic", the second level counts as 1 (of `columns_of`: by the
+    alphabet); the summary names it. `coefficients`: a row for each output, of a number for each column in its
+    own unit, and for each level but the first of a column of categories; `intercepts`: one for each output.
+    There is one output, or in "classes" one for each level of the target.
 
     `threshold`: the probability from which on a row counts as 1. `edges`: where the bins of scores end, from
     which AUC and calibration follow: quantiles of the model's probabilities on rows that are at hand are
@@ -102,6 +104,7 @@ class Evaluation(Statistic):
             threshold=self.threshold,
             mines=seen[0].mines,
             warnings=warnings_of(spec, seen[0], found, self.by, self.target),
+            target_level=level_of_one(spec.by_name[self.target]) if self.task == "logistic" else None,
         )
 
     def raw(self, columns: Sequence[Column]) -> Matrix:
