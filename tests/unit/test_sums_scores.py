@@ -98,7 +98,9 @@ def test_no_bin_of_a_class_has_one_row() -> None:
 
 def test_a_sum_of_probabilities_has_no_digits_of_a_row() -> None:
     spec = spec_of(term("logistic", "sex", ("age", "hiv", "sex", "lab"), (0.5,)), parameters=5)
-    one, other = (asked(spec, records() + np.array([shift, 0, 0, 0, 0]))["s"][0, 12:] for shift in (0.0, 1e-7))
+    one, other = (
+        asked(spec, records() + np.array([shift, 0, 0, 0, 0]))["s"][0, 12:] for shift in (0.0, 1e-7)
+    )
     np.testing.assert_array_equal(one, other)
 
 
