@@ -45,6 +45,16 @@ def any_column(columns: Sequence[Column], name: str, field: str) -> Column:
     raise ConfigError(f"statistic.{field}", f"there is no column {name!r}", hint=f"there are {known}")
 
 
+def level_of_one(column: Column) -> str | None:
+    """Return the level that counts as 1 in a target or an event: of two the second; None of numbers."""
+    return column.levels[1] if isinstance(column, CategoryColumn) else None
+
+
+def told_as_one(name: str, level: str | None) -> str:
+    """Return how a target or an event is told: its name, and what counts as 1 in it if that is a level."""
+    return name if level is None else f"{name} = {level!r}"
+
+
 def chosen(
     columns: Sequence[Column], names: Sequence[str] | None, field: str, without: Iterable[str]
 ) -> tuple[str, ...]:

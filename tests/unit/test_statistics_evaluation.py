@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import pysonar
 from pysonar.statistics.evaluation.result import EvaluationResult
 from pysonar.statistics.evaluation.statistic import Evaluation, edges_of
 from pysonar.statistics.fits.warning import StatisticWarning
@@ -201,6 +202,39 @@ def test_what_cannot_be_meant_is_refused_by_name(fields: dict[str, Any], text: s
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize("made", [np.asarray, lambda given: np.asarray(given).tolist()])
+def test_coefficients_are_taken_as_scikit_learn_has_them(made: Any) -> None:
+    frame = {**dict(zip(NAMES, X.T, strict=True)), "y": Y, "high": HIGH}
+    line = LinearRegression().fit(X, Y)
+    both = LogisticRegression(max_iter=10_000).fit(X, HIGH)
+    for model, task, target in ((line, "regression", "y"), (both, "logistic", "high")):
+        wanted = pysonar.evaluation(
+            [frame],
+            task=task,
+            target=target,
+            columns=NAMES,
+            coefficients=np.atleast_2d(model.coef_).tolist(),
+            intercepts=np.atleast_1d(model.intercept_).tolist(),
+        )
+        for intercepts in (made(model.intercept_), model.intercept_):
+            found = pysonar.evaluation(
+                [frame],
+                task=task,
+                target=target,
+                columns=NAMES,
+                coefficients=made(model.coef_),
+                intercepts=intercepts,
+            )
+            assert found.to_dict() == wanted.to_dict()
+    assert wanted.overall.rows == len(Y)
+    wrongs: list[Any] = [[True], "text", [["a"]], [[]], None, [[1.0], 2.0], np.ones((1, 2, 3))]
+    for wrong in wrongs:
+        with pytest.raises(ConfigError, match="coefficients"):
+            pysonar.evaluation(
+                [frame], task="regression", target="y", columns=["bmi"], coefficients=wrong, intercepts=0.0
+            )
+
+
 def test_no_complete_row_is_refused() -> None:
     columns = (numeric("age", 0, 100, missing=True), *COLUMNS[1:])
     values = np.column_stack([X, Y, SEX])
@@ -230,3 +264,15 @@ def test_pictures_show_what_they_should() -> None:
     assert regression().plot().get_xlabel() == "predicted y, mean of a bin"
     with pytest.raises(UsageError, match="there is no 'roc' of a regression evaluation"):
         regression().plot(what="roc")
+
+
+def test_the_level_that_counts_as_1_is_named() -> None:
+    columns = (*COLUMNS[:10], categories("y", "ill", "well"), COLUMNS[11])
+    values, model = np.column_stack([X, HIGH, SEX]), Own(np.zeros((1, 10)), np.zeros(1))
+    found = found_of(columns, values, model, task="logistic")
+    assert "y = 'well'" in found.summary()
+    assert found.to_dict()["target_level"] == "well"
+    assert found.measures["share of 1"] == pytest.approx(HIGH.mean())
+    other = found_of(ZERO_ONE, values, model, task="logistic")
+    assert other.target_level is None
+    assert "Target" not in other.summary()

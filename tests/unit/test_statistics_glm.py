@@ -338,3 +338,23 @@ def test_a_mine_needs_no_more_rows_than_the_page_says(p: int) -> None:
     columns = (*(numeric(f"c{place}", 0, 1) for place in range(p)), numeric("y", 0, 1))
     spec = Glm(family="binomial", target="y").spec(columns, 10, 1000)
     assert least_rows(spec) <= 90 + 4 * max(p - 10, 0)
+
+
+def test_the_level_that_counts_as_1_is_named() -> None:
+    values = table()
+    values[:, 4] = values[:, 4] > np.median(values[:, 4])
+    columns = (numeric("a", -4, 4), numeric("b", 0, 10))
+    named = quietly(
+        (*columns, categories("ill", "ill", "well")),
+        values[:, [0, 1, 4]],
+        family="binomial",
+        target="ill",
+        columns=("a", "b"),
+    )
+    assert "ill = 'well'" in named.summary()
+    assert named.to_dict()["target_level"] == "well"
+    assert "ill = &#x27;well&#x27;" in named._repr_html_()
+    plainly = quietly((*columns, numeric("y", 0, 1)), values[:, [0, 1, 4]], family="binomial")
+    assert plainly.to_dict()["target_level"] is None
+    assert " = " not in plainly.summary()
+    assert np.allclose(named.params, plainly.params)  # the second level is the 1

@@ -300,3 +300,19 @@ def test_pictures_show_what_they_should() -> None:
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == CURVES[1]["levels"]
     assert some.get_xlabel() == "t"
+
+
+def test_the_level_that_is_an_event_is_named() -> None:
+    columns, values, fields = rossi()
+    named = (columns[0], categories("e", "lost", "died"), *columns[2:])
+    found = cox(named, values, **fields)
+    assert "e = 'died'" in found.summary()
+    assert found.to_dict()["event_level"] == "died"
+    assert found.events == cox(columns, values, **fields).events == int(values[:, 1].sum())
+    asked = {"time": "t", "event": "e", "grid": fields["grid"], "by": "by"}
+    grouped = (*named[:2], categories("by", "x", "y"))
+    rows = np.column_stack([values[:, :2], np.arange(len(values)) % 2])
+    for kind in (KaplanMeier, LogRank):
+        curves = compute(kind.model_validate(asked), grouped, split(rows, 3))
+        assert "e = 'died'" in curves.summary()
+        assert curves.to_dict()["event_level"] == "died"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pysonar.statistics.base import Seen
-from pysonar.statistics.columns import outside
+from pysonar.statistics.columns import outside, told_as_one
 from pysonar.statistics.evaluation.sums import Measured
 from pysonar.statistics.fits.plot import COLOURS, Axes, axes_of
 from pysonar.statistics.fits.warning import BoundsWarning, StatisticWarning, Told, warn_of
@@ -23,7 +23,10 @@ from sonar.families.sums.terms.steps.scores import Task
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult(Report):
-    """Measures of a model over all rows (`overall`) and by group (`groups`). `labels`: the classes."""
+    """Measures of a model over all rows (`overall`) and by group (`groups`). `labels`: the classes.
+
+    `target_level`: the level that counts as 1 in a "logistic" target of two categories, None of others.
+    """
 
     task: Task
     target: str
@@ -35,6 +38,7 @@ class EvaluationResult(Report):
     threshold: float
     mines: int
     warnings: tuple[str, ...] = ()
+    target_level: str | None = None
 
     @property
     def title(self) -> str:
@@ -45,7 +49,10 @@ class EvaluationResult(Report):
     def facts(self) -> Sequence[tuple[str, Cell]]:
         """See `Report`."""
         seen = "stays with the scientist" if self.private else "seen by the mines"
-        return [("Task", self.task), ("Model", seen), ("Mines", self.mines), ("Rows", self.overall.rows)]
+        found: list[tuple[str, Cell]] = [("Task", self.task), ("Model", seen)]
+        if self.target_level is not None:
+            found.append(("Target", told_as_one(self.target, self.target_level)))
+        return [*found, ("Mines", self.mines), ("Rows", self.overall.rows)]
 
     @property
     def measures(self) -> dict[str, float]:
@@ -112,8 +119,9 @@ class EvaluationResult(Report):
         ends = (0.0, 1.0) if self.task == "logistic" else (float(both.min()), float(both.max()))
         axes.plot(ends, ends, "--", color="#8c959f", linewidth=1, zorder=1)
         said = "probability" if self.task == "logistic" else self.target
+        target = told_as_one(self.target, self.target_level)
         axes.set_xlabel(f"predicted {said}, mean of a bin")
-        axes.set_ylabel(f"share of {self.target}" if self.task == "logistic" else f"mean {self.target}")
+        axes.set_ylabel(f"share of {target}" if self.task == "logistic" else f"mean {self.target}")
         return self._finished(axes, "upper left")
 
     def _roc(self, axes: Axes) -> Axes:

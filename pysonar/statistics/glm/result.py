@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
 from pysonar.statistics.chances import chi2_p_value
-from pysonar.statistics.columns import outside
+from pysonar.statistics.columns import level_of_one, outside, told_as_one
 from pysonar.statistics.fits.collinear import filled
 from pysonar.statistics.fits.estimates import Estimates
 from pysonar.statistics.fits.newton import Optimum, inverse, optimum_of
@@ -43,6 +43,7 @@ class GlmResult(Estimates):
     """Coefficients with their errors (`coefficients`, the constant first), and how well they fit (`fit`).
 
     `rows` complete rows of `mines` mines; `weight` is what they weigh, and their number without weights.
+    `target_level`: the level that counts as 1 in a target of two categories, None of numbers.
     """
 
     family: GlmFamily
@@ -56,6 +57,7 @@ class GlmResult(Estimates):
     converged: bool
     warnings: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    target_level: str | None = None
 
     @property
     def df_model(self) -> int:
@@ -98,7 +100,7 @@ class GlmResult(Estimates):
         """See `Report`."""
         fit, (chi2, p) = self.fit, self.likelihood_ratio
         return [
-            ("Target", self.target),
+            ("Target", told_as_one(self.target, self.target_level)),
             ("Family", self.family),
             ("Link", "logit" if self.family == "binomial" else "log"),
             ("Rounds", f"{self.rounds}" + ("" if self.converged else " (not converged)")),
@@ -154,7 +156,10 @@ class GlmResult(Estimates):
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the ratios with their intervals, on matplotlib's axes. Raises ClientMissing."""
         some = self.coefficients
-        name = f"{RATIO[self.family]} of {self.target!r} (for one unit more)"
+        target = (
+            repr(self.target) if self.target_level is None else told_as_one(self.target, self.target_level)
+        )
+        name = f"{RATIO[self.family]} of {target} (for one unit more)"
         return forest(some.labels[1:], some.ratios[1:], some.ratio_intervals[1:], name, axes)
 
 
@@ -197,6 +202,7 @@ def result_of(
         converged=optimum.converged,
         warnings=tuple(one.text for one in told),
         columns=tuple(column for column in spec.columns if column.name in asked.columns),
+        target_level=level_of_one(spec.by_name[asked.target]),
     )
 
 

@@ -42,7 +42,8 @@ _LEAST_PART = 1e-6  # of the largest target, for a gamma mean
 class Glm(Statistic):
     """Regression of `target` on `columns`, or all others: logistic (binomial), Poisson or gamma (log link).
 
-    A binomial target has bounds 0 to 1, or is a column of two categories. `exposure`: a column of what counts
+    A binomial target has bounds 0 to 1, or is a column of two categories, whose second level counts as 1 (of
+    `columns_of`: the second by the alphabet); the summary names it. `exposure`: a column of what counts
     or amounts are in proportion to, as of statsmodels' GLM. `weights`: how many rows a row stands for, its
     `freq_weights`. `mu_min`, `mu_max`: what the mean of a Poisson or gamma target is held within; by default
     1e-9 (Poisson) or half of the least target and at least a millionth of the largest (gamma), and twice the

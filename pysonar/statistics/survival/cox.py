@@ -44,6 +44,8 @@ Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 class Cox(Statistic):
     """A regression of the hazard of an `event` (1; 0 is censored) in `time` on `columns`, or all others.
 
+    An event of two categories is the second level (of `columns_of`: by the alphabet); the summary names it.
+
     `grid`: the times of events, ascending; with all of them there, estimates are those of the pooled rows. An
     event between two counts at the later one, and it is said how many do. `strata`: a column of categories
     with a baseline each. `ties` of events at one time: Efron's method, or Breslow's. `risk_max`: what a row's

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
 from pysonar.statistics.chances import chi2_p_value
-from pysonar.statistics.columns import outside
+from pysonar.statistics.columns import level_of_one, outside, told_as_one
 from pysonar.statistics.fits.estimates import Estimates
 from pysonar.statistics.fits.newton import Optimum, inverse, optimum_of
 from pysonar.statistics.fits.plot import Axes, forest
@@ -73,7 +73,8 @@ class Baseline:
 class CoxResult(Estimates):
     """Coefficients with their errors (`coefficients`), and a `baseline` for each stratum.
 
-    `means`: the pooled means of the columns that coefficients are of, float64[p].
+    `means`: the pooled means of the columns that coefficients are of, float64[p]. `event_level`: the level
+    that is an event in a column of two categories, None of numbers.
     """
 
     time: str
@@ -91,6 +92,7 @@ class CoxResult(Estimates):
     converged: bool
     columns: tuple[Column, ...]
     warnings: tuple[str, ...] = ()
+    event_level: str | None = None
 
     @property
     def title(self) -> str:
@@ -114,7 +116,7 @@ class CoxResult(Estimates):
         chi2, p = self.likelihood_ratio
         return [
             ("Duration", self.time),
-            ("Event", self.event),
+            ("Event", told_as_one(self.event, self.event_level)),
             ("Ties", self.ties),
             ("Strata", len(self.baseline)),
             ("Mines", self.mines),
@@ -214,6 +216,7 @@ def result_of(spec: SumsSpec, seen: Sequence[Seen], alpha: float) -> CoxResult:
         converged=optimum.converged,
         columns=tuple(column for column in spec.columns if column.name in asked.columns),
         warnings=tuple(one.text for one in told),
+        event_level=level_of_one(spec.by_name[asked.event]),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.columns import outside
+from pysonar.statistics.columns import level_of_one, outside, told_as_one
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.plot import COLOURS, Axes, axes_of
 from pysonar.statistics.fits.sound import false_sums, refuses_false_sums
@@ -35,7 +35,8 @@ class _ByTime(Statistic):
     """Counts at the times of `grid`: rows whose `time` ended with an `event` (1) or without (0), `by` group.
 
     With a grid that holds every time of an event, results are those of the pooled rows exactly. An event
-    between two grid times counts at the later one, and it is said how many do.
+    between two grid times counts at the later one, and it is said how many do. Of an `event` of two
+    categories the second level is one (of `columns_of`: by the alphabet); the summary names it.
     """
 
     time: str
@@ -98,7 +99,8 @@ class KaplanMeier(_ByTime):
         curves, warnings = self.curves_of(spec, seen)
         test = log_rank(curves) if len(curves) > 1 else None
         unit = getattr(spec.by_name[self.time], "unit", "")
-        return KaplanMeierResult(self.time, self.event, unit, tuple(curves), test, seen[0].mines, warnings)
+        level, mines = level_of_one(spec.by_name[self.event]), seen[0].mines
+        return KaplanMeierResult(self.time, self.event, unit, tuple(curves), test, mines, warnings, level)
 
 
 class LogRank(_ByTime):
@@ -115,12 +117,16 @@ class LogRank(_ByTime):
             raise DataError(f"column {self.by!r}", "fewer than two groups have rows; a test compares them")
         pairs = tuple(log_rank(list(pair)) for pair in itertools.combinations(curves, 2))
         events = {curve.group: round(float(curve.events.sum())) for curve in curves}
-        return LogRankResult(self.event, self.by, log_rank(curves), pairs, events, warnings)
+        level = level_of_one(spec.by_name[self.event])
+        return LogRankResult(self.event, self.by, log_rank(curves), pairs, events, warnings, level)
 
 
 @dataclass(frozen=True, eq=False)
 class KaplanMeierResult(Report):
-    """Curves by group (`curves`), and between several the `log_rank` test."""
+    """Curves by group (`curves`), and between several the `log_rank` test.
+
+    `event_level`: the level that is an event in a column of two categories, None of numbers.
+    """
 
     time: str
     event: str
@@ -129,11 +135,12 @@ class KaplanMeierResult(Report):
     log_rank: LogRankTest | None
     mines: int
     warnings: tuple[str, ...] = field(default=())
+    event_level: str | None = None
 
     @property
     def title(self) -> str:
         """See `Report`."""
-        return f"Kaplan-Meier estimate of {self.time} until {self.event}"
+        return f"Kaplan-Meier estimate of {self.time} until {told_as_one(self.event, self.event_level)}"
 
     @property
     def facts(self) -> Sequence[tuple[str, Cell]]:
@@ -188,7 +195,7 @@ class KaplanMeierResult(Report):
         found.set_ylim(0, 1.02)
         found.set_xlim(0, None)
         found.set_xlabel(self.time + (f" ({self.unit})" if self.unit not in ("", self.time) else ""))
-        found.set_ylabel(f"share without {self.event}")
+        found.set_ylabel(f"share without {told_as_one(self.event, self.event_level)}")
         found.spines[["top", "right"]].set_visible(False)
         if len(self.curves) > 1:
             found.legend(frameon=False)
@@ -208,7 +215,10 @@ class KaplanMeierResult(Report):
 
 @dataclass(frozen=True, eq=False)
 class LogRankResult(Report):
-    """The test of all groups (`overall`), and of each pair (`pairs`). `events` by group."""
+    """The test of all groups (`overall`), and of each pair (`pairs`). `events` by group.
+
+    `event_level`: the level that is an event in a column of two categories, None of numbers.
+    """
 
     event: str
     by: str
@@ -216,11 +226,12 @@ class LogRankResult(Report):
     pairs: tuple[LogRankTest, ...]
     events: dict[str, int]
     warnings: tuple[str, ...] = field(default=())
+    event_level: str | None = None
 
     @property
     def title(self) -> str:
         """See `Report`."""
-        return f"Log-rank test of {self.event} by {self.by}"
+        return f"Log-rank test of {told_as_one(self.event, self.event_level)} by {self.by}"
 
     @property
     def facts(self) -> Sequence[tuple[str, Cell]]:

@@ -25,10 +25,10 @@ _NO_ANSWER = "the sums would be about those rows; no answer is given in this rou
 class Weighing:
     """Tests what rows weigh at one question's `parameters`, and at those of `earlier` questions.
 
-    Rows that weigh something are as many as 5 equal ones by Kish's number; rows that are not cut at a limit are 0
-    or at least 5 (`BaseTerm.cut`). The same number is asked of the difference of two weightings
-    of one kind, of which one is of this question, and of what a weighting has beyond its least value, or
-    lacks of its largest. Three and more weightings together are not tested.
+    Rows that weigh something are as many as 5 equal ones by Kish's number; those that are not cut at a limit
+    are 0 or at least 5 (`BaseTerm.cut`). The same number is asked of the difference of two weightings of one
+    kind, of which one is of this question, and of what a weighting has beyond its least value, or lacks of
+    its largest. Three and more weightings together are not tested.
     """
 
     def __init__(self, spec: SumsSpec, parameters: Vector, earlier: Sequence[Vector] = ()) -> None:
