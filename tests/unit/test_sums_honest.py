@@ -33,7 +33,7 @@ def rounds_answered(statistic: Statistic, columns: list[Column], tables: list[Ma
     places = [names.index(column.name) for column in spec.columns]
     kept = [Sums().prepare(spec, plan, [table[:, places]]) for table in tables]
     seen: list[Seen] = []
-    asked = statistic.start(spec)
+    asked: Matrix | None = statistic.start(spec)
     while asked is not None and len(seen) < statistic.rounds:
         question = parameters_to_integers(asked)
         answers = [Sums().values(plan, one, question) for one in kept]
