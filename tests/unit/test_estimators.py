@@ -216,3 +216,26 @@ except sonar.errors.ClientMissing as error:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "pip install 'sonar-network-scientist[sklearn]'\n"
     assert {"SonarRegressor", "SonarClassifier"} <= {*pysonar.__all__}
+
+
+def test_targets_have_the_names_of_their_series_or_frame() -> None:
+    columns, target = FRAME.drop(columns="target"), FRAME["target"]
+    assert SonarRegressor().fit(columns, target).model_.targets == ("target",)
+    assert SonarRegressor().fit(columns, target.rename("age")).model_.targets == ("y0",)  # a feature's name
+    assert SonarRegressor().fit(columns, target.rename(None)).model_.targets == ("y0",)
+    assert SonarRegressor().fit(columns, target.rename("n" * 500)).model_.targets == ("y0",)
+    two = FRAME[["s6", "target"]]
+    model = SonarRegressor().fit(columns.drop(columns="s6"), two).model_
+    assert model.targets == ("s6", "target")
+    assert SonarRegressor().fit(X, Y).model_.targets == ("y0",)
+
+
+def test_too_many_weights_are_told_with_what_makes_them() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(
+        ArgumentError, match=r"70 classes of 16 weights each .* are 1,120; .* at most 1,000"
+    ) as told:
+        SonarClassifier().fit(rng.normal(size=(700, 15)), np.arange(700) % 70)
+    assert "put rare classes together" in str(told.value.hint)
+    with pytest.raises(ArgumentError, match="20 targets of 66 weights each"):
+        SonarRegressor("polynomial").fit(rng.normal(size=(100, 10)), rng.normal(size=(100, 20)))
