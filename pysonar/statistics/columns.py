@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pysonar.statistics.fits.sound import false_sums
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
 from sonar.errors import ConfigError
 from sonar.families.sums.spec import SumsSpec
@@ -85,6 +86,8 @@ def outside(spec: SumsSpec, found: Totals, term: str = "outside") -> tuple[str, 
     for name, (missing, below, above) in zip(names, found[term].tolist(), strict=True):
         column = spec.by_name[name]
         there = found.rows - missing
+        if missing < -0.5 or min(below, above) < -0.5 or below + above > there + 0.5:
+            raise false_sums(f"more values of column {name!r} are clipped than there are")
         if isinstance(column, NumberColumn) and there and below + above > 0.5:
             share = (below + above) / there
             warnings.append(

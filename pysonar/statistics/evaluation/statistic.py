@@ -33,7 +33,7 @@ Rows = Annotated[tuple[Numbers, ...], Field(strict=False, min_length=1)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 SCORES, MOMENTS = "scores", "moments"
 _BINS = {"regression": (20,), "logistic": (1000, 500, 250, 100, 50), "classes": (1000, 500, 250, 100, 50)}
-_LOGIT_MAX = 7.0
+_LOGIT_MAX = 16.0
 
 
 class Evaluation(Statistic):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
+from pysonar.statistics.fits.sound import false_sums
 from pysonar.statistics.linear.gram import Gram, grams_of
 from sonar.data.fixed import floats
 from sonar.data.schema import CategoryColumn, NumberColumn
@@ -26,6 +27,7 @@ class Measured:
 
     `confusion`: rows by target and predicted. `bins`: for each bin of the prediction the number of rows, mean
     prediction and mean target, float64[bins, 3]. `roc`: false and true positive rates, float64[points, 2].
+    `widest`: the largest share of a class's rows in one bin.
     """
 
     group: str
@@ -34,6 +36,7 @@ class Measured:
     confusion: NDArray[np.int64] | None = None
     bins: Matrix = field(default_factory=lambda: np.empty((0, 3)))
     roc: Matrix = field(default_factory=lambda: np.empty((0, 2)))
+    widest: float = 0.0
 
 
 def measured(spec: SumsSpec, totals: Totals) -> list[Measured]:
@@ -74,6 +77,7 @@ def area(zeros: Vector, ones: Vector) -> float:
 def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector) -> Measured:
     real = dict(zip(REAL[term.task], line.tolist(), strict=False))
     counts, bins = line[len(real) :], len(term.edges_q32) + 1
+    _check_sums(real, counts, "log_loss" if term.task != "regression" else "error2")
     if round(real["rows"]) == 0:
         return Measured(group, 0, {})
     if term.task == "regression":
@@ -89,8 +93,18 @@ def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector) -> Measure
     return _classes(group, real, confusion.reshape(classes, classes), rest.reshape(classes, 2, bins), column)
 
 
+def _check_sums(real: dict[str, float], counts: Vector, loss: str) -> None:
+    """Raise DataError for sums that no rows have: `counts` are of rows, or of what is at least 0."""
+    rows = real["rows"]
+    told = counts if loss == "log_loss" else counts[: len(counts) // 3]
+    if rows < -0.5 or real[loss] < -0.5 or (told < -0.5).any() or (told > rows + 0.5).any():
+        raise false_sums("it counts more rows than there are, or fewer than none")
+
+
 def _regression(group: str, real: dict[str, float], bins: Matrix, column: NumberColumn) -> Measured:
     rows, scale = real["rows"], column.scale
+    if min(real["error2"], real["error_abs"], real["y2"]) < 0:
+        raise false_sums("squares or sizes of errors are negative")
     spread = real["y2"] - real["y"] ** 2 / rows
     mse = real["error2"] / rows * scale**2
     found = {
@@ -128,8 +142,21 @@ def _logistic(group: str, real: dict[str, float], confusion: Matrix, bins: Matri
     roc = np.concatenate([[[1.0, 1.0]], rates])[::-1]
     whole = np.rint(confusion).astype(np.int64)
     return Measured(
-        group, round(rows), {name: float(value) for name, value in found.items()}, whole, table, roc
+        group,
+        round(rows),
+        {name: float(value) for name, value in found.items()},
+        whole,
+        table,
+        roc,
+        _widest(bins[:2]),
     )
+
+
+def _widest(counts: NDArray[np.float64]) -> float:
+    """Return the largest share of a class's rows in one bin, of counts float64[..., bins]."""
+    total = counts.sum(axis=-1)
+    shares = counts.max(axis=-1)[total > 0.5] / total[total > 0.5]
+    return float(shares.max(initial=0.0))
 
 
 def _classes(
@@ -145,7 +172,7 @@ def _classes(
         "AUC (one against rest, mean)": float(np.mean(areas)),
     }
     found |= {f"AUC of {level}": value for level, value in zip(column.levels, areas, strict=True)}
-    return Measured(group, round(rows), found, whole)
+    return Measured(group, round(rows), found, whole, widest=_widest(bins))
 
 
 def _of_gram(group: str, gram: Gram, weights: Vector) -> Measured:
