@@ -158,6 +158,9 @@ def warnings_of(
     ]
     told += _missing_classes(found[0], labels_of_target(spec, target), target)
     told += _coarse(found[0], seen.mines)
+    if any(one.rows and np.isnan(one.measures.get("MSE", 0.0)) for one in found):
+        problem = f"the bounds of column {target!r} are so wide that rounding hides its errors"
+        told.append(Told(BoundsWarning, f"{problem}; narrow them, lower `rows_max`, or set `private = true`"))
     told += [Told(BoundsWarning, text) for text in outside(spec, seen.totals)]
     warn_of(told)
     return tuple(one.text for one in told)

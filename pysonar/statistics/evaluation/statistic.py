@@ -90,7 +90,7 @@ class Evaluation(Statistic):
         if self.private:
             found = measured_of_moments(spec, seen[0], self.raw(spec.columns), self.by)
         else:
-            found = measured(spec, seen[0].totals)
+            found = measured(spec, seen[0])
         if found[0].rows == 0:
             raise DataError("rows", "no row has all of the cells that the model needs")
         return EvaluationResult(

@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
+from pysonar.statistics.fits.rounding import unit_of
 from pysonar.statistics.fits.sound import false_sums
 from pysonar.statistics.linear.gram import Gram, grams_of
 from sonar.data.fixed import floats
 from sonar.data.schema import CategoryColumn, NumberColumn
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.steps.scores import REAL, Scores
-from sonar.families.sums.totals import Totals
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 ALL = "all"
+_MOST, _SURE = 1e-3, 3.0
+"""A measure is not shown if rounding may be more of it; rounding is at most so many of its deviations."""
+_ERROR_MAX = 4.0  # see `Scores`
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +42,15 @@ class Measured:
     widest: float = 0.0
 
 
-def measured(spec: SumsSpec, totals: Totals) -> list[Measured]:
+def measured(spec: SumsSpec, seen: Seen) -> list[Measured]:
     """Return what was measured over all rows, and then of each group if there are any."""
     term = next(term for term in spec.terms if isinstance(term, Scores))
-    lines = totals[term.name]
-    found = [_measured(spec, term, ALL, lines.sum(axis=0))]
+    lines, unit = seen.totals[term.name], unit_of(seen)
+    found = [_measured(spec, term, ALL, lines.sum(axis=0), unit * len(lines) ** 0.5)]
     column = spec.by_name[term.by] if term.by else None
     if isinstance(column, CategoryColumn):
         found += [
-            _measured(spec, term, level, line) for level, line in zip(column.levels, lines, strict=True)
+            _measured(spec, term, level, line, unit) for level, line in zip(column.levels, lines, strict=True)
         ]
     return found
 
@@ -74,7 +77,7 @@ def area(zeros: Vector, ones: Vector) -> float:
     return float((ones * (below + zeros / 2)).sum() / zeros.sum() / ones.sum())
 
 
-def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector) -> Measured:
+def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector, unit: float) -> Measured:
     real = dict(zip(REAL[term.task], line.tolist(), strict=False))
     counts, bins = line[len(real) :], len(term.edges_q32) + 1
     _check_sums(real, counts, "log_loss" if term.task != "regression" else "error2")
@@ -83,7 +86,7 @@ def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector) -> Measure
     if term.task == "regression":
         column = spec.by_name[term.target]
         assert isinstance(column, NumberColumn)
-        return _regression(group, real, counts.reshape(3, bins), column)
+        return _regression(group, real, counts.reshape(3, bins), column, unit)
     if term.task == "logistic":
         return _logistic(group, real, counts[:4].reshape(2, 2), counts[4:].reshape(4, bins))
     column = spec.by_name[term.target]
@@ -101,7 +104,10 @@ def _check_sums(real: dict[str, float], counts: Vector, loss: str) -> None:
         raise false_sums("it counts more rows than there are, or fewer than none")
 
 
-def _regression(group: str, real: dict[str, float], bins: Matrix, column: NumberColumn) -> Measured:
+def _regression(
+    group: str, real: dict[str, float], bins: Matrix, column: NumberColumn, unit: float
+) -> Measured:
+    """`unit`: the deviation of rounding in a sum whose rows add at most 1."""
     rows, scale = real["rows"], column.scale
     if min(real["error2"], real["error_abs"], real["y2"]) < 0:
         raise false_sums("squares or sizes of errors are negative")
@@ -114,6 +120,13 @@ def _regression(group: str, real: dict[str, float], bins: Matrix, column: Number
         "R2": 1 - real["error2"] / spread if spread > 0 else float("nan"),
         "mean error": real["error"] / rows * scale,
     }
+    noise = _SURE * unit * (1 + 2 * abs(real["y"]) / rows) + _SURE * np.finfo(np.float64).eps * real["y2"]
+    if _SURE * unit * _ERROR_MAX**2 > _MOST * real["error2"]:
+        found |= dict.fromkeys(("MSE", "RMSE", "R2"), float("nan"))
+    if noise > _MOST * spread:
+        found["R2"] = float("nan")
+    if _SURE * unit * _ERROR_MAX > _MOST * real["error_abs"]:
+        found["MAE"] = float("nan")
     count, predicted, target = bins
     there = count > 0.5
     means = [column.centre + scale * part[there] / count[there] for part in (predicted, target)]
