@@ -16,6 +16,7 @@ from sonar.families.sums.terms.registry import Term
 from sonar.protocol.wording import first_fault, nearest
 
 OUTSIDE = "outside"
+_POSITIVE = "if all of its values are above 0, give its low bound above 0 in the schema, such as low = 0.01"
 
 
 def spec_of(
@@ -45,7 +46,8 @@ def _said_of_statistic(problem: str) -> ConfigError:
     term = re.match(r"terms\.\d+\.(\w+): ", problem)
     if term is None:
         return ConfigError("statistic", problem)
-    return ConfigError(f"statistic.{term[1]}", problem[term.end() :])
+    hint = _POSITIVE if problem.endswith(("more than 0", "above 0")) else ""
+    return ConfigError(f"statistic.{term[1]}", problem[term.end() :], hint=hint)
 
 
 def check_names(declared: Sequence[Column], /, **fields: str | Sequence[str] | None) -> None:
