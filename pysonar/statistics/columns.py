@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.base import MAX_TERM_COLUMNS
 from sonar.families.sums.terms.outside import Outside
@@ -79,12 +79,15 @@ def used(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]:
 
 
 def outside(spec: SumsSpec, found: Totals, term: str = "outside") -> tuple[str, ...]:
-    """Return warnings of values that were clipped, by column."""
+    """Return warnings of values that were clipped, by column. Raises DataError for sums of no rows."""
     warnings = []
     (names,) = [each.columns for each in spec.terms if each.name == term and isinstance(each, Outside)]
     for name, (missing, below, above) in zip(names, found[term].tolist(), strict=True):
         column = spec.by_name[name]
         there = found.rows - missing
+        if missing < -0.5 or min(below, above) < -0.5 or below + above > there + 0.5:
+            problem = f"more values of column {name!r} are clipped than there are: sums of no rows"
+            raise DataError("sums", problem, hint="ask again without the mines that you do not trust")
         if isinstance(column, NumberColumn) and there and below + above > 0.5:
             share = (below + above) / there
             warnings.append(

@@ -33,7 +33,7 @@ Rows = Annotated[tuple[Numbers, ...], Field(strict=False, min_length=1)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 SCORES, MOMENTS = "scores", "moments"
 _BINS = {"regression": (20,), "logistic": (1000, 500, 250, 100, 50), "classes": (1000, 500, 250, 100, 50)}
-_LOGIT_MAX = 7.0
+_LOGIT_MAX = 16.0
 
 
 def _listed(given: Any) -> Any:
@@ -116,7 +116,7 @@ class Evaluation(Statistic):
         if self.private:
             found = measured_of_moments(spec, seen[0], self.raw(spec.columns), self.by)
         else:
-            found = measured(spec, seen[0].totals)
+            found = measured(spec, seen[0])
         if found[0].rows == 0:
             raise DataError("rows", "no row has all of the cells that the model needs")
         return EvaluationResult(
