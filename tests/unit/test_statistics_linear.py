@@ -136,8 +136,18 @@ def test_a_regressions_sums_give_the_paths_too() -> None:
     assert fit.ridge((2.0,)).coefs == pytest.approx(asked.coefs)
     lasso = ElasticNet(target="y", columns=NAMES, l1_ratio=1, n_alphas=5, weight="w")
     assert fit.elastic_net(1.0, n_alphas=5).coefs == pytest.approx(path(lasso, values).coefs)
-    with pytest.raises(ConfigError, match=r"statistic.l1_ratio"):
+    with pytest.raises(ConfigError, match=r"^l1_ratio: .*\nhint: see help\(pysonar.elastic_net\)") as caught:
         fit.elastic_net(1.5)
+    assert caught.value.field == "l1_ratio"
+    for call in (
+        lambda: fit.ridge([]),
+        lambda: fit.elastic_net(alphas=[0.0]),
+        lambda: fit.elastic_net(n_alphas=0),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert "statistic." not in str(caught.value)
+        assert caught.value.hint
 
 
 def test_ridge_bears_what_least_squares_refuse() -> None:
@@ -171,7 +181,7 @@ def test_components_equal_scikit_learns_signs_too(standardize: bool) -> None:
 def test_components_refuse_what_they_cannot_scale() -> None:
     values = table()[:, :4]
     values[:, 3] = 40
-    with pytest.raises(DataError, match="'d' are constant"):
+    with pytest.raises(DataError, match="'d' is constant"):
         compute(Pca(standardize=True), COLUMNS[:4], split(values))
     with pytest.raises(ConfigError, match=r"statistic.components: is 9; there are 4"):
         compute(Pca(components=9), COLUMNS[:4], split(values))
