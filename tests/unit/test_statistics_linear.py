@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -139,11 +141,12 @@ def test_a_regressions_sums_give_the_paths_too() -> None:
     with pytest.raises(ConfigError, match=r"^l1_ratio: .*\nhint: see help\(pysonar.elastic_net\)") as caught:
         fit.elastic_net(1.5)
     assert caught.value.field == "l1_ratio"
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: fit.ridge([]),
         lambda: fit.elastic_net(alphas=[0.0]),
         lambda: fit.elastic_net(n_alphas=0),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ConfigError) as caught:
             call()
         assert "statistic." not in str(caught.value)

@@ -22,7 +22,8 @@ _DRAWN = 24
 class NumberSummary:
     """A column of numbers, of one `group` ("" if there are none), in its unit.
 
-    `min` and `max` are edges of bins: no value is beyond them. `quantiles` are off by `bin_width` at most.
+    `min` and `max` are edges of bins: no value is beyond them. `quantiles` are off by
+    `bin_width` at most from the row nearest to place share (n - 1), which is numpy's method="nearest".
     """
 
     column: str
@@ -82,9 +83,10 @@ class Description(Report):
         if not self.numbers:
             return super().notes
         text = (
-            "min, max and quantiles come from bins: no value is beyond min and max, and a quantile is off by"
+            "min, max and quantiles come from bins: no value is beyond min and max, and a quantile is off by "
+            "the column's ± at most from the row nearest to its place (numpy's method 'nearest')."
         )
-        return [f"{text} the column's ± at most.", *super().notes]
+        return [text, *super().notes]
 
     def __getitem__(self, column: str) -> NumberSummary:
         """Return a column of numbers, of the first group that it has. Raises ArgumentError."""
