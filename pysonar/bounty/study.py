@@ -213,6 +213,8 @@ class Study(Unjudged, Offered):
     def rounds(self) -> int:
         """How many rounds the bounty has on the chain."""
         most, answered = self.statistic.rounds, ROUNDS if self.spec.parameters else 254
+        if self.spec.asked_once:
+            answered = 1
         rounds = self.settings.rounds or min(most + SPARE_ROUNDS, max(most, answered))
         if rounds > answered:
             problem = f"is {rounds}, and mines answer a question whose numbers change in {answered} at most"

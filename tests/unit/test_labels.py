@@ -13,7 +13,7 @@ from pysonar.bounty.shelf import Shelf
 from pysonar.frames.labels import label_map, values_of
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError, DataError, ManifestError
-from sonar.families.quadratic.losses.classes import codes_of, fitted_scale, log_probabilities, one_vs_rest
+from sonar.families.quadratic.losses.classes import calibration, codes_of, log_probabilities, one_vs_rest
 from sonar.families.quadratic.noisy.releasing import released_map, row_sums, sums_id
 from sonar.families.quadratic.prepare import prepare
 from sonar.families.quadratic.spec import QuadraticSpec
@@ -112,18 +112,79 @@ def test_the_null_model_says_the_frequencies_and_a_scale_changes_no_loss() -> No
 def test_the_scale_is_the_best_one() -> None:
     targets = bounty(THREE).design.spec.targets
     s = 3.0 * np.eye(3)[THREE] + RNG.normal(size=(90, 3))
-    best = fitted_scale(targets, s, THREE)
+    best = calibration(targets, s, THREE)
+    assert best.constant == 0.0
 
     def loss(t: float) -> float:
-        log_q = log_probabilities(targets, s, t)
+        log_q = log_probabilities(targets, t * s)
         wanted = np.full((90, 3), 0.25 / 90)
         wanted[np.arange(90), THREE] = 1 - 0.5 / 90
         return float(-np.mean(np.sum(wanted * log_q, axis=1)))
 
-    assert loss(best) <= min(loss(best * factor) for factor in (0.5, 0.99, 1.01, 2.0))
-    assert fitted_scale(targets, -s, THREE) == 0.0
-    assert fitted_scale(targets, 0.0 * s, THREE) == 1.0
-    assert fitted_scale(targets, 100.0 * np.eye(3)[THREE], THREE) < 1.0  # all right: still finite
+    assert loss(best.slope) <= min(loss(best.slope * factor) for factor in (0.5, 0.99, 1.01, 2.0))
+    assert calibration(targets, -s, THREE).slope == 0.0
+    assert calibration(targets, 0.0 * s, THREE).slope == 1.0
+    assert calibration(targets, 100.0 * np.eye(3)[THREE], THREE).slope < 1.0  # all right: still finite
+
+
+RARE = (X @ [1.0, -1.0, 0.5] > 0.5).astype(np.intp)
+
+
+def test_of_two_classes_the_line_is_the_best_one() -> None:
+    targets = bounty(RARE).design.spec.targets
+    s = 0.2 * (X @ [1.0, -1.0, 0.5] + RNG.normal(size=90))[:, None] + 4.0
+    best = calibration(targets, s, RARE)
+    wanted = np.where(RARE == 1, 1 - 0.5 / 90, 0.5 / 90)
+
+    def loss(slope: float, constant: float) -> float:
+        log_q = log_probabilities(targets, slope * s + constant)
+        return float(-np.mean((1 - wanted) * log_q[:, 0] + wanted * log_q[:, 1]))
+
+    least = loss(best.slope, best.constant)
+    near = [(f, d) for f in (0.8, 0.999, 1.0, 1.001, 1.2) for d in (-0.5, -0.001, 0.0, 0.001, 0.5)]
+    assert all(least <= loss(f * best.slope, best.constant + d) for f, d in near)
+    told = np.exp(log_probabilities(targets, best.of(s)))[:, 1]
+    assert np.mean(told) == pytest.approx(np.mean(wanted), abs=1e-9)  # right in the mean
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e12, 1e250])
+def test_a_line_is_finite_and_calibrating_twice_changes_nothing(factor: float) -> None:
+    targets = bounty(RARE).design.spec.targets
+    outputs: list[Any] = [(2.0 * RARE - 1.0)[:, None], X[:, :1] + 3.0, X @ np.array([[1.0], [-1.0], [0.5]])]
+    for s in outputs:
+        found = calibration(targets, factor * s, RARE)
+        assert np.isfinite([found.slope, found.constant]).all()
+        again = calibration(targets, found.of(factor * s), RARE)
+        assert (again.slope, again.constant) == pytest.approx((1.0, 0.0), abs=1e-4)
+
+
+def test_what_says_nothing_of_two_classes_is_the_null_model() -> None:
+    one = bounty(RARE)
+    held, targets = one.design.holdout, one.design.spec.targets
+    zeros = np.zeros((90, 1))
+    assert calibration(targets, zeros, RARE).of(zeros).tolist() == zeros.tolist()
+    for s in (zeros, zeros + 7.0, zeros - 1e100, -(X @ [1.0, -1.0, 0.5])[:, None]):
+        assert held.loss_of_scores(s, "log_loss") == 1_000_000
+
+
+def test_of_two_classes_neither_scale_nor_bias_changes_the_loss() -> None:
+    held = bounty(RARE).design.holdout
+    w = np.array([1.0, -1.0, 0.5, 0.0])
+    for metric in ("log_loss", "auc"):
+        losses = {
+            held.loss(f * (w + d * np.eye(4)[3]), metric) for f in (0.01, 1.0, 50.0) for d in (-3.0, 0.0, 3.0)
+        }
+        assert len(losses) == 1
+        assert losses.pop() < 900_000
+
+
+def test_probabilities_of_a_rare_class_are_right_in_the_mean() -> None:
+    one, model = trained(np.where(RARE == 1, "yes", "no"))
+    told = model.probability(X)
+    assert np.mean(told) == pytest.approx(np.mean(RARE), abs=0.5 / 90)
+    log_loss = -np.mean(np.log(np.where(RARE == 1, told, 1.0 - told)))
+    assert log_loss == pytest.approx(model.figures["log_loss"], rel=1e-6)
+    assert model.loss == pytest.approx(1e6 * log_loss / one.design.holdout.nulls("log_loss")[0], abs=1)
 
 
 def test_codes_are_places_in_the_vocabulary() -> None:

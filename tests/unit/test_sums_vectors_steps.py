@@ -207,15 +207,30 @@ def regression(table: Floats, term: Term, rows: list[Row], said: list[Numbers]) 
     e = [max(-4.0, min(4.0, one)) for one in raw]
     real = [float(len(y)), sum(y), dot(y, y), sum(e), dot(e, e), sum(map(abs, e))]
     real.append(float(sum(a != b for a, b in zip(e, raw, strict=True))))
-    shown = [max(-5.0, min(5.0, one)) for one in q]
-    bins = [binned(term, q, one) for one in ([1.0] * len(q), shown, y)]
-    for place in range(len(bins[0])):
-        others = [k for k, count in enumerate(bins[0]) if count and k != place]
-        if 0 < bins[0][place] < 5 and others:
-            to = next((k for k in others if k > place), others[-1])
-            for line in bins:
-                line[to], line[place] = line[to] + line[place], 0.0
+    shown = [round(max(-5.0, min(5.0, one)) * 256) / 256 for one in q]
+    bins = told([binned(term, q, one) for one in ([1.0] * len(q), shown, y)])
     return [*real, *bins[0], *bins[1], *bins[2]]
+
+
+def told(bins: list[Numbers]) -> list[Numbers]:
+    """Runs of bins with at least 5 rows, each at the bin of its middle row."""
+    runs: list[list[int]] = [[]]
+    for place in range(len(bins[0])):
+        runs[-1].append(place)
+        if bins[0][place] and sum(bins[0][k] for k in runs[-1]) >= 5:
+            runs.append([])
+    rest = runs.pop()
+    if runs and sum(bins[0][k] for k in rest):
+        runs[-1] += rest
+    elif not runs:
+        runs = [rest]
+    found = [[0.0] * len(line) for line in bins]
+    for run in runs:
+        rows = [bins[0][k] for k in run]
+        half = next(k for k in range(len(run)) if 2 * sum(rows[: k + 1]) >= sum(rows))
+        for to, line in zip(found, bins, strict=True):
+            to[run[half]] = sum(line[k] for k in run)
+    return found
 
 
 def logistic(table: Floats, term: Term, rows: list[Row], said: list[Numbers]) -> Numbers:
@@ -229,9 +244,15 @@ def logistic(table: Floats, term: Term, rows: list[Row], said: list[Numbers]) ->
     found += [
         float(sum(b == t and (a >= threshold) == s for a, b in pairs)) for t in (0, 1) for s in (False, True)
     ]
-    for weights in ([1 - one for one in y], y, p):
-        found += binned(term, p, weights)
-    return found
+    shown = [1 / (1 + math.exp(-round(one * 64) / 64)) for one in logits]
+    sides = []
+    for side in ([1 - one for one in y], y):
+        sides.append(told([binned(term, p, side), binned(term, p, times_each(side, shown))]))
+    return [*found, *sides[0][0], *sides[1][0], *sides[0][1], *sides[1][1]]
+
+
+def times_each(one: Numbers, other: Numbers) -> Numbers:
+    return [a * b for a, b in zip(one, other, strict=True)]
 
 
 def classes(table: Floats, term: Term, rows: list[Row], said: list[Numbers]) -> Numbers:
@@ -252,7 +273,8 @@ def classes(table: Floats, term: Term, rows: list[Row], said: list[Numbers]) -> 
     ]
     for c in range(count):
         for side in (False, True):
-            found += binned(term, [line[c] for line in p], [float((own == c) == side) for own in y])
+            sides = [float((own == c) == side) for own in y]
+            found += told([binned(term, [line[c] for line in p], sides)])[0]
     return found
 
 

@@ -81,7 +81,7 @@ def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector) -> Measure
         assert isinstance(column, NumberColumn)
         return _regression(group, real, counts.reshape(3, bins), column)
     if term.task == "logistic":
-        return _logistic(group, real, counts[:4].reshape(2, 2), counts[4:].reshape(3, bins))
+        return _logistic(group, real, counts[:4].reshape(2, 2), counts[4:].reshape(4, bins))
     column = spec.by_name[term.target]
     assert isinstance(column, CategoryColumn)
     classes = len(column.levels)
@@ -109,7 +109,8 @@ def _regression(group: str, real: dict[str, float], bins: Matrix, column: Number
 
 def _logistic(group: str, real: dict[str, float], confusion: Matrix, bins: Matrix) -> Measured:
     rows = real["rows"]
-    zeros, ones, probability = bins
+    zeros, ones = bins[:2]
+    probability = bins[2] + bins[3]
     (true_0, false_1), (false_0, true_1) = np.rint(confusion)
     found = {
         "log-loss": real["log_loss"] / rows,

@@ -16,10 +16,10 @@ from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.classes import (
     best_outputs,
+    calibration,
     class_accuracy,
     class_losses,
     classes_in,
-    fitted_scale,
 )
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noisy.shortening import shortened
@@ -250,14 +250,17 @@ class Holdout:
 
 
 def calibrated(holdout: Holdout, w: Vector) -> Vector:
-    """Return weights float64[d k] whose outputs say log odds as they are: of classes, times one number.
+    """Return weights float64[d k] whose outputs say log odds as they are: of classes, times a slope.
 
-    Of a model without `labels` the weights as they are.
+    Of two classes a constant is added to the bias. Of a model without `labels` the weights as they are.
     """
     spec = holdout.spec
     if spec.labels is None:
         return w
-    return w * fitted_scale(spec.targets, holdout.scores(w), classes_in(holdout.y))
+    found = calibration(spec.targets, holdout.scores(w), classes_in(holdout.y))
+    scaled = found.slope * w
+    scaled[-1] += found.constant  # of several classes 0
+    return scaled
 
 
 def _told_of_classes(holdout: Holdout, s: Matrix) -> dict[str, float]:

@@ -9,7 +9,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from sonar.data.schema import Schema
-from sonar.errors import UsageError
+from sonar.errors import ConsentError, UsageError
 from sonar.families.base import Rows
 from sonar.families.opened import Opened, Past
 from sonar.families.sums import guards, inspection, preparing
@@ -68,6 +68,9 @@ class Sums(Steps, Uncovered):
     def check_asked(self, spec: SumsSpec, rounds: int) -> None:
         """Check how often questions at other numbers may be asked. Raises ConsentError."""
         guards.check_asked(spec, rounds)
+        if rounds > 1 and spec.asked_once:
+            problem = f"terms.rounds: is {rounds}, and a question with `scores` is answered once"
+            raise ConsentError(problem, hint="answers at other weights would tell about single rows")
 
     def prepare(self, spec: SumsSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> Kept:
         """Return the sums, or the coded rows where questions differ. Raises DataError, ConsentError."""

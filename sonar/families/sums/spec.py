@@ -58,6 +58,11 @@ class SumsSpec(Record):
         """The most that one row adds to each sum, float64[values]."""
         return np.concatenate([[1.0], *(term.bounds(self.by_name).ravel() for term in self.terms)])
 
+    @cached_property
+    def asked_once(self) -> bool:
+        """Whether a bounty may ask it in one round alone."""
+        return any(term.asked_once() for term in self.terms)
+
     def label(self, place: int) -> str:
         """Say which sum lies at a place."""
         if place == 0:
@@ -90,8 +95,22 @@ class SumsSpec(Record):
                 term.check(self.by_name, self.parameters)
             except ValueError as error:
                 raise ValueError(f"terms.{place}.{error}") from None
+        self._check_together()
         if self.rows_min < LEAST_ROWS or self.rows_min > self.rows_max:
             raise ValueError(f"rows_min: must be within {LEAST_ROWS} and rows_max, {self.rows_max}")
         if self.values > MAX_VALUES:
             raise ValueError(f"terms: {self.values} sums; at most {MAX_VALUES}")
         return self
+
+    def _check_together(self) -> None:
+        """Raise ValueError for terms of which each alone may be asked."""
+        once = [place for place, term in enumerate(self.terms) if term.asked_once()]
+        if len(once) > 1:
+            raise ValueError(
+                f"terms.{once[1]}.kind: a question has one of {self.terms[once[1]].kind!r} at most"
+            )
+        by: dict[str, str] = {}
+        for place, term in enumerate(self.terms):
+            if (pair := term.grouped(self.by_name)) and by.setdefault(*pair) != pair[1]:
+                problem = f"{pair[0]!r} is told by {by[pair[0]]!r} already, and the two could be joined"
+                raise ValueError(f"terms.{place}.by: {problem}")

@@ -7,15 +7,15 @@ of its class and -1 in others, and all share A. With p_k the published frequenci
     log q_k = log p_k + t s_k - log sum_j p_j exp(t s_j)        (of two classes s_0 = 0)
 
 are the log probabilities: weights of zero are the null model, whatever t is. The losses that mines' sums
-minimise make outputs that order rows well, but are too near to zero, or too far. So t is fitted to the rows
-that judge: temperature scaling (Guo, Pleiss, Sun and Weinberger, ICML 2017), where as in Platt's method
-(1999) half a row in all counts as wrong, so that t is finite even if every row is right. Therefore a loss
-does not depend on how large the weights are, only on their direction.
+minimise make outputs that order rows well, but are too near to zero, or too far; of two classes that are not
+alike in number they are off in the mean, too. So they are calibrated on the rows that judge
+(`sonar.families.quadratic.losses.calibration`): t is fitted, and of two classes a constant that is added.
+Therefore a loss does not depend on how large the weights are, nor of two classes on their bias.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,11 @@ from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.data.schema import CategoryColumn
 from sonar.errors import DataError
 from sonar.families.quadratic.losses.base import Matrix, Vector
+from sonar.families.quadratic.losses.calibration import Calibration, line, temperature
 from sonar.families.quadratic.losses.logistic_taylor import LogLoss, area_under
 from sonar.families.quadratic.target import Target
 
 Codes = NDArray[np.intp]
-Slopes = Callable[[float], tuple[float, float]]
-"""The first and the second derivative of a function at a place."""
-
-STILL = 2.0**-20
-"""Outputs that differ by less than this say nothing: a start's mark makes such."""
-_DOUBLINGS, _STEPS = 64, 80
 
 
 def class_targets(labels: CategoryColumn) -> tuple[str, ...]:
@@ -88,30 +83,20 @@ def targets_of(labels: CategoryColumn, codes: Codes) -> tuple[Target, ...]:
     )
 
 
-def log_probabilities(targets: Sequence[Target], s: Matrix, scale: float = 1.0) -> Matrix:
-    """Return log q float64[n, classes] of outputs s float64[n, outputs] at t = `scale`."""
-    return _normalised(_log_priors(targets) + scale * _by_class(s))
+def log_probabilities(targets: Sequence[Target], s: Matrix) -> Matrix:
+    """Return log q float64[n, classes] of outputs s float64[n, outputs] as they are: t = 1."""
+    return _normalised(_log_priors(targets) + _by_class(s))
 
 
-def fitted_scale(targets: Sequence[Target], s: Matrix, codes: Codes) -> float:
-    """Return t for outputs s float64[n, outputs] of rows of known classes; 0 if they are no use.
+def calibration(targets: Sequence[Target], s: Matrix, codes: Codes) -> Calibration:
+    """Return what makes outputs s float64[n, outputs] of rows of known classes say probabilities.
 
-    The loss is convex in t, so its slope is followed to zero.
+    Of two classes a slope and a constant, of more a slope; both 0 if the outputs are no use.
     """
-    by_class, priors = _by_class(s), _log_priors(targets)
-    if np.ptp(by_class, axis=1).max() < STILL:
-        return 1.0
-    n, classes = by_class.shape
-    wanted = np.full((n, classes), 0.5 / n / (classes - 1))
-    wanted[np.arange(n), codes] = 1.0 - 0.5 / n
-
-    def slopes(t: float) -> tuple[float, float]:
-        q = np.exp(_normalised(priors + t * by_class))
-        mean = np.sum(q * by_class, axis=1)
-        bend = np.sum(q * by_class**2, axis=1) - mean**2
-        return float(np.mean(mean - np.sum(wanted * by_class, axis=1))), float(np.mean(bend))
-
-    return _root(slopes)
+    if len(targets) > 1:
+        return Calibration(temperature(_log_priors(targets), s, codes))
+    first, last = _log_priors(targets)
+    return line(float(last - first), s[:, 0], codes)
 
 
 def class_losses(metric: str, targets: Sequence[Target], codes: Codes, s: Matrix) -> list[float]:
@@ -119,13 +104,13 @@ def class_losses(metric: str, targets: Sequence[Target], codes: Codes, s: Matrix
 
     Of several classes, a row's rank for one is that of its probability.
     """
-    scale = fitted_scale(targets, s, codes)
+    found = calibration(targets, s, codes)
     if metric == "log_loss":
-        log_q = log_probabilities(targets, s, scale)
+        log_q = log_probabilities(targets, found.of(s))
         return [float(-np.mean(log_q[np.arange(len(codes)), codes]))]
     if len(targets) == 1:
         return [1.0 - area_under(codes == 1, s[:, 0])]
-    log_q = log_probabilities(targets, s, scale or 1.0 / float(np.abs(s).max()))
+    log_q = log_probabilities(targets, s * (found.slope or 1.0 / float(np.abs(s).max())))
     return [1.0 - area_under(codes == k, log_q[:, k]) for k in range(len(targets))]
 
 
@@ -139,7 +124,7 @@ def best_outputs(targets: Sequence[Target], y: Matrix, phi: Matrix) -> Matrix:
 
 def class_accuracy(targets: Sequence[Target], codes: Codes, s: Matrix) -> float:
     """Return the part of the rows whose class is the likeliest one."""
-    log_q = log_probabilities(targets, s, fitted_scale(targets, s, codes))
+    log_q = log_probabilities(targets, calibration(targets, s, codes).of(s))
     return float(np.mean(log_q.argmax(axis=1) == codes))
 
 
@@ -158,24 +143,3 @@ def _normalised(logs: Matrix) -> Matrix:
     logs = logs - logs.max(axis=1, keepdims=True)
     found: Matrix = logs - np.log(np.sum(np.exp(logs), axis=1, keepdims=True))
     return found
-
-
-def _root(slopes: Slopes) -> float:
-    """Return where the slope of a convex function is zero: by Newton's steps, halved where they lead out."""
-    low, high = 0.0, 1.0
-    if slopes(0.0)[0] >= 0.0:
-        return 0.0
-    for _ in range(_DOUBLINGS):
-        if slopes(high)[0] >= 0.0:
-            break
-        low, high = high, 2.0 * high
-    t = (low + high) / 2.0
-    for _ in range(_STEPS):
-        slope, bend = slopes(t)
-        low, high = (low, t) if slope > 0.0 else (t, high)
-        aim = t - slope / bend if bend > 0.0 else low
-        aim = aim if low < aim < high else (low + high) / 2.0
-        if abs(aim - t) <= 1e-14 * t:
-            break
-        t = aim
-    return t

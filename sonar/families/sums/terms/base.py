@@ -94,6 +94,17 @@ class BaseTerm(Record):
         """Return how many rows hide one another in the term, if `solvable` does not ask for more."""
         return LEAST_IN_SET
 
+    def grouped(self, columns: Columns) -> tuple[str, str] | None:
+        """Return a column that is told cell by cell within each level of another one, and that one, or None.
+
+        Tables of one column within those of several would be joined at its cells with one row.
+        """
+        return None
+
+    def asked_once(self) -> bool:
+        """Return whether a bounty may have one such term, and ask it in one round alone."""
+        return False
+
     def least_in_level(self, columns: Columns) -> int:
         """Return how many rows, or none, must have each level of a category that is `mixed`."""
         return LEAST_IN_SET

@@ -63,6 +63,10 @@ class Histogram(BaseTerm):
         """See `BaseTerm`: without groups they are counts of one column."""
         return () if self.by is None else (self.column, self.by)
 
+    def grouped(self, columns: Columns) -> tuple[str, str] | None:
+        """See `BaseTerm`."""
+        return None if self.by is None else (self.column, self.by)
+
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: they are counts."""
         return 0

@@ -53,6 +53,10 @@ class AtRisk(BaseTerm):
         """See `BaseTerm`: without groups they are counts of times alone."""
         return () if self.by is None else self.needs(columns)
 
+    def grouped(self, columns: Columns) -> tuple[str, str] | None:
+        """See `BaseTerm`."""
+        return None if self.by is None else (self.time, self.by)
+
     def solvable(self, columns: Columns) -> int:
         """See `BaseTerm`: they are counts."""
         return 0

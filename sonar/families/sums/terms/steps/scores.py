@@ -11,7 +11,6 @@ from pydantic import Field
 from sonar.data.fixed import Q32, floats, from_q32
 from sonar.data.schema import CategoryColumn, Rows
 from sonar.families.sums.terms.base import (
-    LEAST_IN_SET,
     BaseTerm,
     ColumnNames,
     Columns,
@@ -21,6 +20,7 @@ from sonar.families.sums.terms.base import (
 )
 from sonar.families.sums.terms.design import design_matrix, width_of
 from sonar.families.sums.terms.moments import ROWS_PER_COLUMN
+from sonar.families.sums.terms.steps.folding import folded_bins
 from sonar.protocol.record import Name
 
 Matrix = NDArray[np.float64]
@@ -29,6 +29,8 @@ LOGIT_MAX = 35.0
 """A logit beyond it is taken for it: a probability of 6e-16, as scikit-learn's log-loss takes."""
 MAX_EDGES = 1024
 _ERROR_MAX = 4.0  # of a regression, as a multiple of the target's half range
+_LOGIT_STEPS, _STEPS = 64, 256  # in one logit, and in half a range of a regression's target
+_TELLING = 1 / 64  # a row whose error is more is not hidden the less by a row whose error is larger yet
 REAL = {
     "regression": ("rows", "y", "y2", "error", "error2", "error_abs", "clipped"),
     "logistic": ("rows", "y", "log_loss", "brier"),
@@ -44,11 +46,15 @@ class Scores(BaseTerm):
     (`classes`, softmax). First `REAL` of the task. Then, with E edges that make bins b = 0, ..., E:
 
     - regression, target y and errors in half ranges of the target's bounds: for each bin of the prediction
-      the number of rows, and the sums of prediction and target (3 [E + 1]);
+      the number of rows, and the sums of prediction, to 1/256, and target (3 [E + 1]);
     - logistic: the number of rows by target (0, 1) and predicted (0, 1) at `threshold` (4), by target and bin
-      of the probability (2 [E + 1]), and the sum of probabilities in each bin (E + 1);
+      of the probability (2 [E + 1]), and the same of sums of probabilities, of logits to 1/64 (2 [E + 1]);
     - classes, C of them: rows by target and predicted (C C), and for each class by not it or it and bin of
       its probability (C 2 [E + 1]).
+
+    The weights are whoever asks' own, so a prediction may hold a whole row as digits. A mine tells no bin of
+    1 to 4 rows, of either target (`folded_bins`), predictions are rounded before they are added up in bins,
+    a bounty has one such term and asks it once, and rows must not be cut or fitted but for 1 to 4 of them.
     """
 
     kind: Literal["scores"] = "scores"
@@ -76,7 +82,7 @@ class Scores(BaseTerm):
     def shape(self, columns: Columns) -> tuple[int, ...]:
         """See `BaseTerm`."""
         bins = len(self.edges_q32) + 1
-        counts = {"regression": 3 * bins, "logistic": 4 + 3 * bins}.get(self.task, 0)
+        counts = {"regression": 3 * bins, "logistic": 4 + 4 * bins}.get(self.task, 0)
         if self.task == "classes":
             classes = self._outputs(columns)
             counts = classes * classes + 2 * classes * bins
@@ -105,15 +111,35 @@ class Scores(BaseTerm):
         return np.stack(found)
 
     def folded(self, columns: Columns, sums: Vector) -> Vector:
-        """See `BaseTerm`: of a regression, whose bins have sums of targets, bins of 1 to 4 rows."""
-        if self.task != "regression":
-            return sums
-        found = sums.copy()
+        """See `BaseTerm`: bins of 1 to 4 rows, of each side of a class."""
+        found, real = sums.copy(), len(REAL[self.task])
         for line in found:
-            bins = line[len(REAL["regression"]) :].reshape(3, -1)
-            for place in range(bins.shape[1]):
-                _fold(bins, place)
+            cells = line[real + self._told(columns) :].reshape(
+                self._sides(columns), -1, len(self.edges_q32) + 1
+            )
+            if self.task == "logistic":  # by side: counts, and sums of probabilities
+                cells = np.moveaxis(cells.reshape(2, 2, -1), 1, 0)
+            for side in cells:
+                side[:] = folded_bins(side)
         return found
+
+    def weights_of(self, columns: Columns, rows: Rows, parameters: Vector) -> Vector | None:
+        """See `BaseTerm`: by group rows that are cut, that are not, of each class and not, and with an error.
+
+        An error counts as at most `_TELLING`: rows with a large one are few where a model is good.
+        """
+        if not parameters.any():
+            return None  # not asked yet
+        rows = rows.complete_rows(self.needs(columns))
+        scores, group = self._scores(columns, rows, parameters)
+        kinds = self._kinds(self._target(columns, rows), scores)
+        groups = self._groups(columns)
+        return np.stack(
+            [
+                np.concatenate([np.bincount(group, weights=kind**power, minlength=groups) for kind in kinds])
+                for power in (1, 2)
+            ]
+        )
 
     def least_rows(self, columns: Columns) -> int:
         """See `BaseTerm`: as of `Moments`."""
@@ -125,7 +151,7 @@ class Scores(BaseTerm):
         off = room.sum(axis=1)
         if (counts < -room[:, 0]).any() or counts.sum() > rows + off.sum():
             return "it counts more rows than there are, or fewer than none"
-        start = real if self.task == "regression" else real + (4 if self.task == "logistic" else 0)
+        start = real + (4 if self.task == "logistic" else 0)
         cells = {"regression": bins, "logistic": 2 * bins, "classes": self._outputs(columns) ** 2}[self.task]
         found = sums[:, start : start + cells]
         if (found < -room[:, start : start + cells]).any() or (
@@ -139,9 +165,40 @@ class Scores(BaseTerm):
         by = f", by {self.by}" if self.by else ""
         return f"how well {', '.join(self.columns)} predict {self.target}{by}, with weights that you see"
 
+    def asked_once(self) -> bool:
+        """See `BaseTerm`: edges that differ by a row would tell that row."""
+        return True
+
     def solvable(self, columns: Columns) -> int:
-        """See `BaseTerm`: the counts are none."""
+        """See `BaseTerm`: sums of values in bins are at most 2 for each 5 rows, with two columns and more.
+
+        So the rows that have them are always more than could be solved for, and the others are what counts.
+        """
         return self._groups(columns) * len(REAL[self.task])
+
+    def _kinds(self, y: Vector, scores: Matrix) -> list[Vector]:
+        """Return float64[rows] of each kind of `weights_of`."""
+        if self.task == "regression":
+            error = scores[:, 0] - y
+            cut, sides = np.abs(error) > _ERROR_MAX, []
+        elif self.task == "logistic":
+            error = y - 1 / (1 + np.exp(-np.clip(scores[:, 0], -LOGIT_MAX, LOGIT_MAX)))
+            cut, sides = np.abs(scores[:, 0]) > LOGIT_MAX, [y == 0, y == 1]
+        else:
+            lower = scores - scores.max(axis=1, initial=-np.inf, keepdims=True)
+            error = 1 - _softmax(scores)[np.arange(len(y)), y.astype(np.int64)]
+            cut = (lower < -LOGIT_MAX).any(axis=1)
+            sides = [(y == c) == side for c in range(scores.shape[1]) for side in (True, False)]
+        told = np.minimum(np.abs(error), _TELLING)
+        return [told, *(np.asarray(kind, dtype=np.float64) for kind in (cut, ~cut, *sides))]
+
+    def _told(self, columns: Columns) -> int:
+        """Return how many counts there are before those in bins."""
+        return {"regression": 0, "logistic": 4, "classes": self._outputs(columns) ** 2}[self.task]
+
+    def _sides(self, columns: Columns) -> int:
+        """Return how often bins are counted: once, or by side of each class."""
+        return {"regression": 1, "logistic": 2, "classes": 2 * self._outputs(columns)}[self.task]
 
     def _scores(self, columns: Columns, rows: Rows, parameters: Vector) -> tuple[Matrix, NDArray[np.int64]]:
         """Return complete rows' scores, float64[rows, outputs], and groups."""
@@ -157,7 +214,7 @@ class Scores(BaseTerm):
         return self._classes(y.astype(np.int64), scores)
 
     def _regression(self, y: Vector, prediction: Vector) -> Vector:
-        shown = np.clip(prediction, -_ERROR_MAX - 1, _ERROR_MAX + 1)
+        shown = np.rint(np.clip(prediction, -_ERROR_MAX - 1, _ERROR_MAX + 1) * _STEPS) / _STEPS
         error = np.clip(prediction - y, -_ERROR_MAX, _ERROR_MAX)
         clipped = (error != prediction - y).sum()
         real = [
@@ -180,14 +237,14 @@ class Scores(BaseTerm):
         real = [len(y), y.sum(), loss.sum(), ((p - y) ** 2).sum()]
         said, place, is_one = p >= from_q32(self.threshold_q32), self._bins(p), y == 1
         counts = [(y_side & p_side).sum() for y_side in (~is_one, is_one) for p_side in (~said, said)]
-        bins = [self._counted(place[~is_one]), self._counted(place[is_one]), self._counted(place, p)]
+        shown = 1 / (1 + np.exp(-np.rint(logit * _LOGIT_STEPS) / _LOGIT_STEPS))
+        bins = [self._counted(place[side]) for side in (~is_one, is_one)]
+        bins += [self._counted(place[side], shown[side]) for side in (~is_one, is_one)]
         return np.concatenate([np.array([*real, *counts], dtype=np.float64), *bins])
 
     def _classes(self, y: NDArray[np.int64], scores: Matrix) -> Vector:
         classes = scores.shape[1]
-        scores = np.maximum(scores - scores.max(axis=1, initial=-np.inf, keepdims=True), -LOGIT_MAX)
-        p = np.exp(scores)
-        p /= p.sum(axis=1, keepdims=True)
+        p = _softmax(scores)
         own = p[np.arange(len(y)), y]
         hit = (y[:, None] == np.arange(classes)).astype(np.float64)
         real = [len(y), -np.log(own).sum(), ((p - hit) ** 2).sum()]
@@ -237,12 +294,8 @@ class Scores(BaseTerm):
         return 1 if self.by is None else len(a_category(columns, self.by, "by").levels)
 
 
-def _fold(bins: Matrix, place: int) -> None:
-    """Add a bin of too few rows to the next one that has some, or of the last to the one before."""
-    if not 0 < bins[0, place] < LEAST_IN_SET:
-        return  # it was added to meanwhile
-    others = np.flatnonzero(bins[0])
-    after, before = others[others > place], others[others < place]
-    if len(after) or len(before):
-        bins[:, after[0] if len(after) else before[-1]] += bins[:, place]
-        bins[:, place] = 0
+def _softmax(scores: Matrix) -> Matrix:
+    """Return probabilities, float64[rows, classes], of scores at most `LOGIT_MAX` below the largest."""
+    lower = scores - scores.max(axis=1, initial=-np.inf, keepdims=True)
+    p = np.exp(np.maximum(lower, -LOGIT_MAX))
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
