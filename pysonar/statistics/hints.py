@@ -13,8 +13,9 @@ _SHARE_OF_ONE = {
     "alpha": "give a part of 1: 0.05 for intervals of 95%",
     "threshold": "give a probability, such as 0.5",
     "l1_ratio": "give a part of 1: 1 for the lasso alone, 0.5 for half of each",
-    "shares": "give parts of 1: for 50% give 0.5",
+    **dict.fromkeys(("shares", "quantiles"), "give parts of 1: for 50% give 0.5"),
 }
+_LEVEL = 0.05  # the default of an alpha that intervals have; naive Bayes has another alpha
 _LISTS_OF_NUMBERS = {
     "grid": "give times in ascending order: grid=[1, 2, 3]",
     "edges": "give numbers in ascending order: edges=[0.2, 0.5, 0.8]",
@@ -35,7 +36,11 @@ def hint_for(kind: type[Statistic], path: str, problem: str, given: Mapping[str,
         return _list(name, value) or f"give a list; {see}"
     if "must be a text" in problem and isinstance(value, list | tuple) and len(value) == 1:
         return f"it is one column: {name}={value[0]!r}"
-    if name in _SHARE_OF_ONE and re.search(r"must be (at most|less than|more than|at least)", problem):
+    if (
+        name in _SHARE_OF_ONE
+        and (name != "alpha" or info.default == _LEVEL)
+        and re.search(r"must be (at most|less than|more than|at least)", problem)
+    ):
         return _SHARE_OF_ONE[name]
     if problem.startswith("must be '") and isinstance(value, str):
         known = re.findall(r"'([^']+)'", problem.partition(" (got ")[0])

@@ -149,6 +149,7 @@ HINTS: dict[str, tuple[Callable[[], Any], str]] = {
     "columns": (lambda: pysonar.ols(PARTS, target="target", columns="age"), "columns=['age']"),
     "target": (lambda: pysonar.ols(PARTS, target=["target"]), "target='target'"),
     "shares": (lambda: pysonar.quantiles(PARTS, column="bmi", shares=[50]), "for 50% give 0.5"),
+    "quantiles": (lambda: pysonar.describe(PARTS, quantiles=[25]), "for 50% give 0.5"),
     "grid": (lambda: pysonar.cox(PARTS, time="age", event="sex", grid="monthly"), "grid=[1, 2, 3]"),
     "family": (lambda: pysonar.glm(PARTS, family="gaussian", target="bmi"), "help(pysonar.glm)"),
     "weights": (lambda: pysonar.ols(PARTS, target="target", weights="age"), "did you mean weight?"),

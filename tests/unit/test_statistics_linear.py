@@ -143,6 +143,7 @@ def test_a_regressions_sums_give_the_paths_too() -> None:
     assert caught.value.field == "l1_ratio"
     calls: tuple[Callable[[], object], ...] = (
         lambda: fit.ridge([]),
+        lambda: fit.ridge(3),  # type: ignore[arg-type]
         lambda: fit.elastic_net(alphas=[0.0]),
         lambda: fit.elastic_net(n_alphas=0),
     )

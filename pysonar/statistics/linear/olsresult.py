@@ -252,7 +252,7 @@ class OlsResult(Report):
 
     def ridge(self, alphas: Sequence[float] = (1.0,), *, standardize: bool = False) -> Path:
         """Return ridge regressions on the same sums, with an intercept: see `Ridge`. Raises ConfigError."""
-        fields = {"target": self.target, "alphas": tuple(alphas), "standardize": standardize}
+        fields = {"target": self.target, "alphas": alphas, "standardize": standardize}
         return self._path(statistic_of(Ridge, fields))
 
     def elastic_net(
@@ -264,8 +264,7 @@ class OlsResult(Report):
         standardize: bool = False,
     ) -> Path:
         """Return an elastic net's path on the same sums: see `ElasticNet`. Raises ConfigError."""
-        given = None if alphas is None else tuple(alphas)
-        penalty = {"l1_ratio": l1_ratio, "alphas": given, "n_alphas": n_alphas}
+        penalty = {"l1_ratio": l1_ratio, "alphas": alphas, "n_alphas": n_alphas}
         return self._path(
             statistic_of(ElasticNet, {"target": self.target, "standardize": standardize, **penalty})
         )
