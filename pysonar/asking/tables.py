@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pysonar.bounty.kinds.fields import StudySettings
 from pysonar.frames.coding import coded
-from pysonar.frames.named import is_frame
-from pysonar.frames.schema import Columns, columns_of_all
+from pysonar.frames.named import cells_of, is_frame
+from pysonar.frames.pooled import columns_of_all, of_table
+from pysonar.frames.schema import Columns
 from pysonar.statistics.base import Result, Statistic
 from pysonar.statistics.local import ROWS_MAX, compute
+from sonar.data.names import alike
 from sonar.errors import ConfigError, DataError
+from sonar.telling.text import count
 
 _ON = "give a session, pysonar.connect(), or a list of tables: [frame_a, frame_b, frame_c]"
 
@@ -31,8 +37,8 @@ def asked_here(on: Any, statistic: Statistic, columns: Columns | None, settings:
             fields = ", ".join(name for name in type(statistic).model_fields if name != "kind")
             raise ConfigError(field, problem, hint=f"leave it out; {statistic.kind} has {fields or 'none'}")
     if columns is None:
-        columns = _described(tables)
-    rows = [coded(table, columns, f"on[{place}]") for place, table in enumerate(tables)]
+        columns = _described(tables, statistic)
+    rows = [_coded(table, columns, place) for place, table in enumerate(tables)]
     limits = {"rows_min": 10, "rows_max": ROWS_MAX, **settings}
     return compute(statistic, columns, rows, **limits)
 
@@ -50,9 +56,46 @@ def _tables(on: Any) -> Sequence[Any]:
     return on
 
 
-def _described(tables: Sequence[Any]) -> Columns:
+def _coded(table: Any, columns: Columns, place: int) -> NDArray[np.float64]:
+    with of_table(place):
+        return coded(table, columns)
+
+
+def _described(tables: Sequence[Any], statistic: Statistic) -> Columns:
+    """Return the columns that the statistic needs, by all rows; the cells of others are not looked at."""
+    each = list[dict[str, Any]]()
+    for place, table in enumerate(tables):
+        with of_table(place):
+            each.append(cells_of(table))
+    known = [*dict.fromkeys(name for cells in each for name in cells)]
+    _require_named(statistic, known)
+    _require_rows(each)
+    named = [name for names in statistic.named().values() for name in names]
     try:
-        return columns_of_all(tables)
+        return columns_of_all(each, known if statistic.takes_all else [*dict.fromkeys(named)])
     except DataError as error:
-        hint = f"{error.hint}; or say what columns there are: schema=pysonar.columns_of(table, names=[...])"
+        if not statistic.takes_all:
+            raise
+        hint = f"{error.hint}; or name the columns that are meant: columns=[...]"
         raise DataError(error.field, error.problem, hint=hint) from error
+
+
+def _require_named(statistic: Statistic, known: Sequence[str]) -> None:
+    """Raises ConfigError for a column that no table has."""
+    for field, names in statistic.named().items():
+        for name in names:
+            if name not in known:
+                near = alike(name, known)
+                told = ", ".join(known[:20]) + ", …" * (len(known) > 20)
+                hint = f"did you mean {near!r}?" if near else f"there are {told}"
+                raise ConfigError(field, f"there is no column {name!r}", hint=hint)
+
+
+def _require_rows(tables: Sequence[Mapping[str, Any]]) -> None:
+    """Raises DataError if all tables together have less than two rows."""
+    rows = sum(
+        len(cells[name]) for cells in tables for name in [*cells][:1] if hasattr(cells[name], "__len__")
+    )
+    if rows < 2:
+        problem = f"has {count(rows, 'row')} in all tables together"
+        raise DataError("on", problem, hint="give more rows: a statistic of one tells its values")

@@ -313,7 +313,7 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     if name in ("stake", "fee", "reward"):
         return f'give amount and unit in quotes: {name} = "{default}"'
     if name == "capsules":
-        return _capsules_hint(inner)
+        return _capsules_hint(inner, audits="reward" in model.model_fields)
     if name == "privacy":
         return privacy_hint(inner)
     if inner and isinstance(given[name], dict) and given[name].get("kind") in {**MAPS, **OPTIMISERS}:
@@ -326,10 +326,9 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     return "leave it out, or see it in `pysonar run --help`"
 
 
-def _capsules_hint(inner: str) -> str:
-    """Return what to write instead of a wrong field of [capsules], or of that table."""
-    known = CapsuleSettings.model_fields
-    field = inner.partition(".")[0]
+def _capsules_hint(inner: str, *, audits: bool) -> str:
+    """Return what to write instead of a wrong field of [capsules], or of that table; a study has no audit."""
+    known, field = CapsuleSettings.model_fields, inner.partition(".")[0]
     if not field:
         return "write [capsules] with its fields below it, which may be none; in Python, capsules={}"
     if field == "members":
@@ -340,6 +339,8 @@ def _capsules_hint(inner: str) -> str:
         return f"{field} belongs to the holdout: move it below [holdout]"
     if field not in known:
         return nearest(field, known)
+    if field == "audit" and not audits:
+        return "leave it out: of a statistic there is nothing to recompute"
     return f"leave it out for {known[field].default or 'true, from a threshold of 2 on'}"
 
 

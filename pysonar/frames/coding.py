@@ -34,7 +34,12 @@ def coded(table: Any, columns: Sequence[Column], what: str = "table") -> Matrix:
         coded_one = _numbers(column, values) if isinstance(column, NumberColumn) else _codes(column, values)
         if coded_one.ndim != 1 or (found and len(coded_one) != len(found[0])):
             problem = f"has the shape {list(coded_one.shape)}; [rows] is expected, as many as the others have"
-            raise DataError(f"column {column.name!r}", problem, hint="give columns of the same rows")
+            hint = (
+                f"give a list: {{{column.name!r}: [...]}}"
+                if coded_one.ndim == 0
+                else "give columns of the same rows"
+            )
+            raise DataError(f"column {column.name!r}", problem, hint=hint)
         found.append(coded_one)
     return np.column_stack(found) if found else np.empty((0, 0))
 

@@ -25,6 +25,7 @@ def is_frame(x: Any) -> bool:
 def cells_of(x: Any, wanted: Iterable[str] | None = None) -> dict[str, Any]:
     """Return the `wanted` columns of a mapping or a frame by their plain names, as they are; all for None.
 
+    A name that is no text, such as 0 or ("a", "x"), is taken as `str` writes it.
     Raises DataError for one that is missing, or that is there twice, and for a frame that is not in memory.
     """
     frame, keys = _opened(x)
@@ -32,7 +33,9 @@ def cells_of(x: Any, wanted: Iterable[str] | None = None) -> dict[str, Any]:
     if name := twice(names):
         raise DataError(f"column {spelled(name)}", "is there twice", hint="rename one of the two, or drop it")
     chosen = range(len(keys)) if wanted is None else [index_of(name, names) for name in wanted]
-    return {names[i]: frame[keys[i]] for i in chosen}
+    # `frame[0]` would be the first row: names may be whole numbers, as those of pd.DataFrame(array) are.
+    take = frame.get_column if isinstance(frame, nw.DataFrame) else frame.__getitem__
+    return {names[i]: take(keys[i]) for i in chosen}
 
 
 def columns_of(x: Any, wanted: Iterable[str] | None) -> dict[str, Any]:

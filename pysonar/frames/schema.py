@@ -10,8 +10,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from pydantic import ValidationError
 
-from pysonar.frames.cells import Vector, as_numbers, as_texts, holds_texts, series_of
-from pysonar.frames.named import cells_of
+from pysonar.frames.cells import Texts, Vector, as_numbers, as_texts, holds_texts, series_of
+from pysonar.frames.named import cells_of, is_frame
 from pysonar.given import require_type
 from sonar.data.fixed import Q32_ONE, to_q32
 from sonar.data.schema import MAX_LEVELS, CategoryColumn, Column, NumberColumn
@@ -20,6 +20,13 @@ from sonar.protocol.wording import first_fault
 from sonar.telling.text import count
 
 Columns = tuple[Column, ...]
+_LONGEST = 64  # characters of a level
+_HINTS = {
+    "name": "rename the column: names have 1 to 64 characters",
+    "levels": "levels are 2 to 256 different texts of 1 to 64 characters, without blanks around them",
+    "missing": "missing is True or False: whether cells may be missing",
+    "unit": "a unit is a text of at most 32 characters",
+}
 Kind = TypeVar("Kind", NumberColumn, CategoryColumn)
 
 
@@ -34,6 +41,9 @@ def number(name: str, low: float, high: float, *, missing: bool = False, unit: s
             raise ConfigError(
                 f"columns.{name}.{field}", f"{value!r:.60} is not a number", hint="such as low=0"
             )
+        if math.isinf(value):
+            hint = "give the largest that a row may have; what is beyond is clipped"
+            raise ConfigError(f"columns.{name}.{field}", "is infinite", hint=hint)
     if not low < high:
         hint = "give the least and the largest value that a row may have"
         raise ConfigError(f"columns.{name}.low", f"{low:g} is not below high, {high:g}", hint=hint)
@@ -54,7 +64,27 @@ def category(name: str, levels: Sequence[str], *, missing: bool = False) -> Cate
     """
     if isinstance(levels, str) or not isinstance(levels, Iterable):
         raise ConfigError(f"columns.{name}.levels", "is no list", hint='give texts: levels=["f", "m"]')
-    return _made(CategoryColumn, name, {"levels": tuple(levels), "missing": missing})
+    found = tuple(levels)
+    check_levels(f"columns.{name}.levels", found)
+    return _made(CategoryColumn, name, {"levels": found, "missing": missing})
+
+
+def check_levels(field: str, levels: Sequence[Any]) -> None:
+    """Check that no level is there twice, and that there are neither too few nor too many.
+
+    Raises ConfigError naming `field`, or one level by its place in it.
+    """
+    for place, level in enumerate(levels):
+        if not isinstance(level, str):
+            hint = f"write it as a text: {str(level)[:60]!r}"
+            raise ConfigError(f"{field}.{place}", f"{level!r:.60} is no text", hint=hint)
+        if level in levels[:place]:
+            raise ConfigError(field, f"{level[:60]!r} is there twice", hint="name each level once")
+    if not 2 <= len(levels) <= MAX_LEVELS:
+        problem = (
+            f"must have at {'least 2' if len(levels) < 2 else f'most {MAX_LEVELS}'} levels, not {len(levels)}"
+        )
+        raise ConfigError(field, problem, hint="name all values that occur, rare ones together as one")
 
 
 def columns_given(given: Any, field: str = "columns") -> Columns:
@@ -66,6 +96,8 @@ def columns_given(given: Any, field: str = "columns") -> Columns:
     """
     if isinstance(given, Mapping):
         given = [_from_table(str(name), table, f"{field}.{name}") for name, table in given.items()]
+    if is_frame(given):
+        raise ConfigError(field, "is a table, not columns", hint="give pysonar.columns_of(your_table)")
     if isinstance(given, str) or not isinstance(given, Iterable):
         hint = 'give pysonar.columns_of(your_table), or {"age": {"low": 18, "high": 90}}'
         raise ConfigError(field, f"is of the type {type(given).__name__!r}, not columns", hint=hint)
@@ -94,9 +126,9 @@ def columns_of(
 
     All columns, or those in `names`. Bounds are the least and the largest value, rounded outwards to two
     digits of their distance, and further out by `widen` times it on each side (not those of a column of 0 and
-    1). Texts and categories have the levels that occur, in the order of an ordered type, else sorted; columns
-    of numbers that are named in `categories` too. Cells may be missing where one is missing here, and in the
-    columns named in `missing`.
+    1), never past zero; without `widen`, values above 0 have a low bound above 0. Texts and categories have
+    the levels that occur, in the order of an ordered type, else sorted; columns of numbers that are named in
+    `categories` too. Cells may be missing where one is missing here, and in the columns named in `missing`.
     `units`: by a column's name, for people. What is returned becomes public with a bounty.
 
     Raises DataError naming the column and what to do, ConfigError naming the argument.
@@ -114,35 +146,27 @@ def columns_of(
         if name in categories or holds_texts(values, column):
             if name in units:
                 raise ConfigError("units", f"{name!r} is a column of categories", hint="leave it out")
-            found.append(_category_of(name, values, name in missing))
+            texts = as_texts(values, column)
+            found.append(category_of(name, texts, typed_levels(values), missing=name in missing))
         else:
+            numbers = as_numbers(values, column)
+            if len(numbers) == 1:
+                hint = "give more rows, or say by hand: pysonar.number(name, low, high)"
+                raise DataError(column, "has 1 row, which says nothing of its bounds", hint=hint)
             found.append(
-                _number_of(name, as_numbers(values, column), widen, name in missing, units.get(name, ""))
+                number_of(name, numbers, widen=widen, missing=name in missing, unit=units.get(name, ""))
             )
     return tuple(found)
 
 
-def columns_of_all(tables: Sequence[Any]) -> Columns:
-    """Return the columns that several tables have in common, as `columns_of` a table of all of their rows.
-
-    Raises DataError naming the column.
-    """
-    each = [cells_of(table) for table in tables]
-    wanted = [name for name in each[0] if all(name in cells for cells in each)]
-    pooled: dict[str, Any] = {}
-    for name in wanted:
-        field, parts = f"column {name!r}", [cells[name] for cells in each]
-        if any(holds_texts(part, field) for part in parts):
-            pooled[name] = [text for part in parts for text in as_texts(part, field)]
-        else:
-            pooled[name] = np.concatenate([as_numbers(part, field) for part in parts])
-    return columns_of(pooled)
-
-
-def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str) -> NumberColumn:
+def number_of(
+    name: str, values: Vector, *, widen: float = 0.0, missing: bool = False, unit: str = ""
+) -> NumberColumn:
+    """Return the column of numbers with these values, float64[rows], as `columns_of`. Raises DataError."""
     field, there = f"column {name!r}", values[~np.isnan(values)]
     if not len(there):
-        raise DataError(field, "has no value at all", hint="leave it out of names")
+        why = "" if len(values) else ": there is no row"
+        raise DataError(field, f"has no value at all{why}", hint="leave it out, or give rows that have it")
     if not np.isfinite(there).all():
         raise DataError(field, "has an infinite value", hint="drop such rows, or fill in their values")
     low, high = float(there.min()), float(there.max())
@@ -150,43 +174,82 @@ def _number_of(name: str, values: Vector, widen: float, missing: bool, unit: str
     if yes_or_no:
         low, high = 0.0, 1.0
     if low == high:
-        hint = f"leave it out of names, or say by hand: pysonar.number({name!r}, low, high)"
+        hint = f"leave it out, or say by hand: pysonar.number({name!r}, low, high)"
         raise DataError(field, f"is {low:g} in every row, which says nothing of its bounds", hint=hint)
     low, high = _outwards(low, high, 0.0 if yes_or_no else widen)
     return number(name, low, high, missing=missing or len(there) < len(values), unit=unit)
 
 
 def _outwards(low: float, high: float, widen: float) -> tuple[float, float]:
-    """Return bounds rounded outwards, to a hundredth to a tenth of their distance, never past zero."""
+    """Return bounds rounded outwards, to a hundredth to a tenth of their distance, never past zero.
+
+    Without `widen`, values above 0 have a low bound above 0: one digit of the least, where it would be 0.
+    """
     distance = high - low
     step = 10.0 ** (math.floor(math.log10(distance)) - 1)
     lower = math.floor((low - widen * distance) / step * (1 + 1e-12)) * step
     upper = math.ceil((high + widen * distance) / step * (1 - 1e-12)) * step
     lower, upper = min(float(f"{lower:.12g}"), low), max(float(f"{upper:.12g}"), high)
+    if lower <= 0 < low and not widen:
+        digit = 10.0 ** math.floor(math.log10(low))
+        lower = min(float(f"{math.floor(low / digit * (1 + 1e-12)) * digit:.12g}"), low)
     return (max(lower, 0.0) if low >= 0 else lower), (min(upper, 0.0) if high <= 0 else upper)
 
 
-def _category_of(name: str, values: Any, missing: bool) -> CategoryColumn:
+def category_of(
+    name: str, texts: Texts, typed: Sequence[str] = (), *, missing: bool = False
+) -> CategoryColumn:
+    """Return the column of categories with these cells, of which `typed` is the order if it has all of them.
+
+    Raises DataError naming the column.
+    """
     field = f"column {name!r}"
-    texts = as_texts(values, field)
     there = {text for text in texts if text is not None}
-    levels = [*_ordered(values, there)]
+    for row, text in enumerate(texts, 1):
+        if text is not None and not (0 < len(text) <= _LONGEST and text.isprintable()):
+            raise _no_level(field, row, text)
+    levels = [*typed] if there <= {*typed} else _sorted(there)
     if not 2 <= len(levels) <= MAX_LEVELS:
         what = f"has {count(len(levels), 'different value')}; a category has 2 to {MAX_LEVELS}"
         many = "put rare ones together, or leave it out if it names the rows"
-        hint = many if len(levels) > MAX_LEVELS else "leave it out of names, or say by hand: pysonar.category"
+        if all(map(_is_number, there)):
+            many = "these look like numbers: make them numbers, as with x.astype(float)"
+        hint = many if len(levels) > MAX_LEVELS else "leave it out, or say by hand: pysonar.category"
         raise DataError(field, what, hint=hint)
     return category(name, levels, missing=missing or None in texts)
 
 
-def _ordered(values: Any, there: set[str]) -> list[str]:
-    """Return levels in the order that the column's type gives them, else sorted: numbers by size."""
+def _no_level(field: str, row: int, text: str) -> DataError:
+    if not text:
+        hint = "make it missing (None), or write 'none'"
+        return DataError(field, f"row {row} is an empty text", hint=hint)
+    if len(text) > _LONGEST:
+        hint = "shorten it, or leave the column out if it has remarks"
+        return DataError(
+            field, f"row {row} has {len(text):,} characters; a level has at most {_LONGEST}", hint=hint
+        )
+    hint = "take such characters out, as with x.replace('\\n', ' ')"
+    return DataError(field, f"row {row} has a character that cannot be printed: {text!a}", hint=hint)
+
+
+def typed_levels(values: Any) -> list[str]:
+    """Return the levels that a column's type names, in its order; none if it names none."""
     series = series_of(values)
-    if series is not None and isinstance(series.dtype, nw.Categorical | nw.Enum):
-        typed = [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
-        if there <= {*typed}:
-            return typed
+    if series is None or not isinstance(series.dtype, nw.Categorical | nw.Enum):
+        return []
+    return [text for text in as_texts(series.cat.get_categories(), "levels") if text is not None]
+
+
+def _sorted(there: set[str]) -> list[str]:
+    """Return levels sorted, whole numbers by size."""
     return [*sorted(there, key=lambda text: (not _is_whole(text), int(text) if _is_whole(text) else 0, text))]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _is_whole(text: str) -> bool:
@@ -217,8 +280,13 @@ def _made(kind: type[Kind], name: str, fields: dict[str, Any]) -> Kind:
         return kind(name=name, **fields)
     except ValidationError as error:
         field, problem = first_fault(error, "columns", show=True, given={"name": name, **fields})
-        hint = "levels are 2 to 256 texts of at most 64 characters; missing is True or False"
-        raise ConfigError(f"columns.{name}.{field}", problem, hint=hint) from None
+        hint = column_hint(field.partition(".")[0])
+        raise ConfigError(f"columns.{name[:64]}.{field}", problem, hint=hint) from None
+
+
+def column_hint(field: str) -> str:
+    """Return what to write in a wrong field of a column."""
+    return _HINTS.get(field, "a column has low and high, or levels; and missing and unit")
 
 
 def _check_options(names: Any, widen: Any, categories: Any, missing: Any, units: Any) -> None:

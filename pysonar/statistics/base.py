@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,35 @@ class Statistic(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
+    naming: ClassVar[tuple[str, ...]] = (
+        "target",
+        "column",
+        "columns",
+        "by",
+        "weight",
+        "weights",
+        "exposure",
+        "time",
+        "event",
+        "strata",
+    )
+    """The fields that name columns, of those that a statistic has."""
+
     kind: str
+
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of columns in the fields that name some."""
+        given = {field: getattr(self, field) for field in self.naming if field in type(self).model_fields}
+        return {
+            field: (names,) if isinstance(names, str) else tuple(names)
+            for field, names in given.items()
+            if names is not None
+        }
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it is of all columns that there are."""
+        return "columns" in type(self).model_fields and "columns" not in self.named()
 
     @property
     def rounds(self) -> int:

@@ -34,7 +34,7 @@ def index_of(name: str, columns: Sequence[str]) -> int:
     """Return where a column stands, whichever way its name is spelled. Raises DataError."""
     plain = plain_names(columns)
     if plain_name(name) not in plain:  # who asks may have mistyped it, or means another file
-        near = _alike(name, columns)
+        near = alike(name, columns)
         hint = f"did you mean {near!r}? Or rename it in the data" if near else "add it, or name one of these"
         raise DataError(f"column {name!r}", missing_column(name, columns).problem, hint=hint)
     return plain.index(plain_name(name))
@@ -43,7 +43,7 @@ def index_of(name: str, columns: Sequence[str]) -> int:
 def missing_column(name: str, columns: Sequence[str]) -> DataError:
     """Return the error for a missing column."""
     there = ", ".join(map(repr, columns[:_SHOWN])) + (", …" if len(columns) > _SHOWN else "")
-    near = _alike(name, columns)
+    near = alike(name, columns)
     if near is None:
         return DataError(
             f"column {name!r}", f"is missing; there are: {there}", hint="rename or add the column"
@@ -52,7 +52,7 @@ def missing_column(name: str, columns: Sequence[str]) -> DataError:
     return DataError(f"column {name!r}", problem, hint=f"is it the same? Then rename it to {name!r}")
 
 
-def _alike(name: str, columns: Sequence[str]) -> str | None:
+def alike(name: str, columns: Sequence[str]) -> str | None:
     """Return the column with the most similar name, if it differs little: in case, blanks or a letter."""
     by_look = {_look(column): column for column in reversed(columns)}
     if _look(name) in by_look:

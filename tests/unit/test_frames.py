@@ -196,6 +196,7 @@ def test_bounds_hold_all_rows_and_not_much_more(values: list[float], widen: floa
     assert column.low >= low - (widen + 0.11) * distance - 1e-9
     assert column.high <= high + (widen + 0.11) * distance + 1e-9
     assert column.low >= 0 or low < 0
+    assert column.low > 0 or low < 1e-9 or widen
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
@@ -229,7 +230,13 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "a text as bound": (lambda: number("a", "0", 1), "columns.a.low: '0' is not a number"),  # type: ignore[arg-type]
     "one level": (lambda: category("a", ["x"]), "columns.a.levels"),
     "levels as one text": (lambda: category("a", "fm"), "columns.a.levels: is no list"),
-    "levels twice": (lambda: category("a", ["x", "x"]), "columns.a"),
+    "levels twice": (lambda: category("a", ["x", "y", "x"]), "columns.a.levels: 'x' is there twice"),
+    "a level that is no text": (lambda: category("a", ["x", 3]), "columns.a.levels.1: 3 is no text"),  # type: ignore[list-item]
+    "many levels": (
+        lambda: category("a", [*map(str, range(257))]),
+        "columns.a.levels: must have at most 256",
+    ),
+    "a frame": (lambda: columns_given(pd.DataFrame({"a": [1, 2]})), "columns: is a table, not columns"),
     "widen": (lambda: columns_of(PLAIN, widen=-1), "widen: -1 is not a number from 0 to 100"),
     "names": (lambda: columns_of(PLAIN, "age"), "names: is one text, 'age'"),
     "categories": (lambda: columns_of(PLAIN, categories=["ag"]), "categories: there is no column 'ag'"),
@@ -250,6 +257,51 @@ def test_what_is_said_wrongly_of_columns_is_told_by_field(name: str) -> None:
 @pytest.mark.parametrize("cells", [[1, 1], [0, 0], [True, True], [0.0, 1.0]])
 def test_yes_and_no_are_from_0_to_1_even_if_all_rows_say_the_same(cells: list[Any]) -> None:
     assert columns_of({"event": cells}, widen=1) == (number("event", 0, 1),)
+
+
+def test_columns_whose_names_are_no_texts_are_columns_and_not_rows() -> None:
+    cells = np.arange(30.0).reshape(10, 3) ** 2
+    frame = pd.DataFrame(cells)
+    assert columns_of(frame) == columns_of({str(i): cells[:, i] for i in range(3)})
+    np.testing.assert_array_equal(coded(frame, columns_of(frame)), cells)
+    assert Bounty.of(frame.assign(y=frame[0]), target="y", name="n").features == ("0", "1", "2")
+    pairs = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y"), ("b", "")])
+    assert [c.name for c in columns_of(pd.DataFrame(cells, columns=pairs))] == [str(pair) for pair in pairs]
+    assert columns_of(frame, ["2"])[0].high == pytest.approx(850)  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="column '1': is there twice"):
+        columns_of(pd.DataFrame({1: [1.0, 2.0], "1": [1.0, 2.0]}))
+
+
+HINTS: dict[str, tuple[Callable[[], Any], str, str]] = {
+    "a long name": (lambda: number("a" * 90, 0, 1), "at most 64", "rename the column"),
+    "missing": (lambda: number("a", 0, 1, missing="yes"), "columns.a.missing", "True or False"),  # type: ignore[arg-type]
+    "no bound": (lambda: number("a", 0, math.inf), "columns.a.high: is infinite", "clipped"),
+    "unit": (lambda: number("a", 0, 1, unit="x" * 50), "columns.a.unit", "at most 32 characters"),
+    "levels": (lambda: category("a", ["x", " y"]), "columns.a.levels.1", "without blanks around them"),
+    "levels twice": (lambda: category("a", ["x", "x"]), "twice", "name each level once"),
+    "an empty text": (lambda: columns_of({"k": ["x", "", "y"]}), "column 'k': row 2 is an empty", "'none'"),
+    "a long text": (
+        lambda: columns_of({"k": ["x", "y" * 65]}),
+        "column 'k': row 2 has 65 char",
+        "shorten it",
+    ),
+    "two lines": (lambda: columns_of({"k": ["x", "y\nz"]}), "column 'k': row 2 has a character", "replace"),
+    "numbers as texts": (
+        lambda: columns_of({"k": [str(i / 3) for i in range(300)]}),
+        "300 different",
+        "look like numbers",
+    ),
+    "one cell": (lambda: coded({"a": 1.0}, [number("a", 0, 1)]), "has the shape []", "{'a': [...]}"),
+}
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_the_hint_is_of_the_field_that_is_wrong(name: str) -> None:
+    call, said, hint = HINTS[name]
+    with pytest.raises((ConfigError, DataError)) as caught:
+        call()
+    assert said in str(caught.value)
+    assert hint in caught.value.hint
 
 
 def test_decimals_are_numbers() -> None:

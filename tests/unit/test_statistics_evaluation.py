@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import pysonar
 from pysonar.statistics.evaluation.result import EvaluationResult
 from pysonar.statistics.evaluation.statistic import Evaluation, edges_of
 from pysonar.statistics.fits.warning import StatisticWarning
@@ -199,6 +200,39 @@ def test_what_cannot_be_meant_is_refused_by_name(fields: dict[str, Any], text: s
     with pytest.raises(ConfigError) as caught:
         regression(**fields)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [np.asarray, lambda given: np.asarray(given).tolist()])
+def test_coefficients_are_taken_as_scikit_learn_has_them(made: Any) -> None:
+    frame = {**dict(zip(NAMES, X.T, strict=True)), "y": Y, "high": HIGH}
+    line = LinearRegression().fit(X, Y)
+    both = LogisticRegression(max_iter=10_000).fit(X, HIGH)
+    for model, task, target in ((line, "regression", "y"), (both, "logistic", "high")):
+        wanted = pysonar.evaluation(
+            [frame],
+            task=task,
+            target=target,
+            columns=NAMES,
+            coefficients=np.atleast_2d(model.coef_).tolist(),
+            intercepts=np.atleast_1d(model.intercept_).tolist(),
+        )
+        for intercepts in (made(model.intercept_), model.intercept_):
+            found = pysonar.evaluation(
+                [frame],
+                task=task,
+                target=target,
+                columns=NAMES,
+                coefficients=made(model.coef_),
+                intercepts=intercepts,
+            )
+            assert found.to_dict() == wanted.to_dict()
+    assert wanted.overall.rows == len(Y)
+    wrongs: list[Any] = [[True], "text", [["a"]], [[]], None, [[1.0], 2.0], np.ones((1, 2, 3))]
+    for wrong in wrongs:
+        with pytest.raises(ConfigError, match="coefficients"):
+            pysonar.evaluation(
+                [frame], task="regression", target="y", columns=["bmi"], coefficients=wrong, intercepts=0.0
+            )
 
 
 def test_no_complete_row_is_refused() -> None:

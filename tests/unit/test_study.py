@@ -82,7 +82,7 @@ def test_a_wrong_setting_is_named_with_its_limit(
         ({"age": {"low": 0, "high": 1, "levels": ["a", "b"]}}, "columns.age.low", "numbers or categories"),
         ({"age": {"low": 0, "high": 1, "unti": "y"}}, "columns.age.unti", "no such field"),
         ({"sex": {"levels": ["f"]}}, "columns.sex.levels", "at least 2"),
-        ({"sex": {"levels": ["f", "f"]}}, "columns.sex", "one occurs twice"),
+        ({"sex": {"levels": ["f", "m", "f"]}}, "columns.sex.levels", "'f' is there twice"),
         ({"sex": {"levels": ["f", " m"]}}, "columns.sex.levels.1", "blanks"),
         ({"sex": {"levels": "fm"}}, "columns.sex.levels", "must be a list"),
         ({"x" * 65: {"low": 0, "high": 1}}, f"columns.{'x' * 64}", "at most 64"),
@@ -93,6 +93,8 @@ def test_a_wrong_column_is_named(columns: dict[str, Any], field: str, problem: s
         study(columns=columns)
     assert told.value.field.startswith(field)
     assert problem in told.value.problem
+    assert "value of type" not in str(told.value)
+    assert told.value.hint != "correct it"
     assert told.value.hint
 
 

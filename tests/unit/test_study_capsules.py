@@ -38,6 +38,7 @@ def study(**capsules: Any) -> Study:
         ({"members": [A, B], "threshold": 3}, "capsules.threshold", "threshold = 2"),
         ({"members": [A, A]}, "capsules.members", "once"),
         ({"audit": True}, "capsules.audit", "leave it out"),
+        ({"audit": "yes"}, "capsules.audit", "leave it out: of a statistic there is nothing to recompute"),
         ({"bits": MOST_BITS - 1}, "capsules.bits", f"give {MOST_BITS} or more"),
         ({"bits": 5000}, "capsules.bits", ""),
     ],

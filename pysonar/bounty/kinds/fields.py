@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pysonar.bounty.settings import Amount, BountyName, CapsuleSettings, Window, check_members, validated
-from pysonar.frames.schema import outwards_q32
+from pysonar.frames.schema import check_levels, column_hint, outwards_q32
 from pysonar.statistics.base import Statistic
 from pysonar.statistics.hints import hint_for
 from pysonar.statistics.registry import STATISTICS
@@ -171,7 +171,9 @@ def _column(name: str, table: Any) -> NumberColumn | CategoryColumn:
         return _category(name, asked) if asked.levels is not None else _number(name, asked, where)
     except ManifestError as error:
         field = error.field.removesuffix("_q32")
-        raise ConfigError(f"{where}.{field}", error.problem.replace("_q32", ""), hint="correct it") from None
+        problem = error.problem.replace("_q32", "").partition(" (got ")[0]
+        hint = column_hint(field.partition(".")[0])
+        raise ConfigError(f"{where}.{field}", problem, hint=hint) from None
 
 
 def _category(name: str, asked: ColumnSettings) -> CategoryColumn:
@@ -179,7 +181,9 @@ def _category(name: str, asked: ColumnSettings) -> CategoryColumn:
         if getattr(asked, field) is not None:
             problem = "does not go with levels: a column has numbers or categories"
             raise ConfigError(f"columns.{name}.{field}", problem, hint="leave one of the two out")
-    return CategoryColumn.parse({"name": name, "levels": tuple(asked.levels or ()), "missing": asked.missing})
+    levels = tuple(asked.levels or ())
+    check_levels(f"columns.{name[:64]}.levels", levels)
+    return CategoryColumn.parse({"name": name, "levels": levels, "missing": asked.missing})
 
 
 def _number(name: str, asked: ColumnSettings, where: str) -> NumberColumn:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import category_column, level_of_one
@@ -36,6 +36,17 @@ _BINS = {"regression": (20,), "logistic": (1000, 500, 250, 100, 50), "classes": 
 _LOGIT_MAX = 7.0
 
 
+def _listed(given: Any) -> Any:
+    """Return arrays and numbers of NumPy as lists and numbers, in lists too."""
+    if isinstance(given, np.ndarray | np.generic):
+        return given.tolist()
+    return [_listed(each) for each in given] if isinstance(given, list | tuple) else given
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
 class Evaluation(Statistic):
     """How well a linear model predicts `target` of `columns`, over all rows and by the groups of `by`.
 
@@ -43,7 +54,8 @@ class Evaluation(Statistic):
     softmax). Of two categories in "logistic", the second level counts as 1 (of `columns_of`: by the
     alphabet); the summary names it. `coefficients`: a row for each output, of a number for each column in its
     own unit, and for each level but the first of a column of categories; `intercepts`: one for each output.
-    There is one output, or in "classes" one for each level of the target.
+    There is one output, or in "classes" one for each level of the target. Arrays are taken too, and one
+    output's alone: a list of numbers and a number, as scikit-learn's `coef_` and `intercept_` are.
 
     `threshold`: the probability from which on a row counts as 1. `edges`: where the bins of scores end, from
     which AUC and calibration follow: quantiles of the model's probabilities on rows that are at hand are
@@ -63,6 +75,20 @@ class Evaluation(Statistic):
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     edges: Numbers | None = None
     private: bool = False
+
+    @field_validator("coefficients", mode="before")
+    @classmethod
+    def _rows(cls, given: Any) -> Any:
+        """Take scikit-learn's `coef_` as it is: [outputs, width], and [width] of one output."""
+        plain = _listed(given)
+        return [plain] if isinstance(plain, list) and plain and all(map(_is_number, plain)) else plain
+
+    @field_validator("intercepts", mode="before")
+    @classmethod
+    def _each(cls, given: Any) -> Any:
+        """Take scikit-learn's `intercept_` as it is: [outputs], and a number of one output."""
+        plain = _listed(given)
+        return [plain] if _is_number(plain) else plain
 
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
@@ -121,7 +147,7 @@ class Evaluation(Statistic):
             problem = (
                 f"{len(self.coefficients)} rows and {len(self.intercepts)} intercepts; {outputs} of each"
             )
-            hint = "give one row and one intercept for each: of one output [[0.5, 1.2]] and [-1.5]"
+            hint = "give scikit-learn's coef_ and intercept_: of one output, or of each level of the target"
             raise ConfigError("statistic.coefficients", f"{problem} are needed for {self.task}", hint=hint)
         for row in self.coefficients:
             if len(row) != len(labels):

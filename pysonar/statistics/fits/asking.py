@@ -16,8 +16,9 @@ from sonar.families.sums.terms.registry import Term
 from sonar.protocol.wording import first_fault, nearest
 
 OUTSIDE = "outside"
+_ABOVE = 'give its low bound above 0, if all values are: schema={{**schema, "{0}": {{"low": 0.1, …}}}}'
 _HINTS = {
-    "exposure": 'an exposure is above 0, as days are: schema={{**schema, "{0}": {{"low": 0.01, ...}}}}',
+    "exposure": _ABOVE,
     "weights": 'a weight is a number of 0 or more: schema={{**schema, "{0}": {{"low": 0, "high": 10}}}}',
     "time": 'time runs from 0 on: schema={{**schema, "{0}": {{"low": 0, "high": 60}}}}',
     "event": "name a column of 0 (censored) and 1, or of two categories, of which the second is the event",
@@ -27,10 +28,10 @@ _HINTS = {
 }
 _OF_TARGETS = {
     "binomial": "make 0 and 1 of it, or two categories; of counts take family='poisson', of amounts 'gamma'",
-    "0 to 1": "make 0 and 1 of it, or two categories; of amounts take task='regression'",
+    "0 to 1 are": "make 0 and 1 of it, or two categories; of amounts take task='regression'",
     "2 are": "make two levels of it; of more take task='classes'",
-    "poisson": "counts are 0 or more: give the column a low bound of 0, if no count is below",
-    "gamma": 'amounts are above 0: schema={{**schema, "{0}": {{"low": 0.01, ...}}}}; or take poisson',
+    "poisson needs": "counts are 0 or more: give the column a low bound of 0, if no count is below",
+    "gamma needs": _ABOVE,
 }
 """What to give instead, by the field of a term that says what is wrong, and by words of a target."""
 

@@ -84,6 +84,12 @@ class Ols(LinearStatistic):
         robust = self._robust(spec, seen, fitted)
         if self.robust and robust is None:
             warnings.append("There was no second round: the standard errors are not robust.")
+        log_weights = _log_weights(self.weight, first)
+        if np.isnan(log_weights):
+            warnings.append(
+                f"By its bounds a weight, {self.weight!r}, may be 0, so log-likelihood, AIC and BIC are not "
+                "known: give its low bound above 0."
+            )
         return OlsResult.of(
             self.target,
             fitted.names,
@@ -94,7 +100,7 @@ class Ols(LinearStatistic):
             alpha=self.alpha,
             weight=self.weight,
             unit=self.unit(spec),
-            log_weights=_log_weights(self.weight, first),
+            log_weights=log_weights,
             robust=robust,
             cov_type="nonrobust" if robust is None else str(self.robust),
             warnings=tuple(warnings),

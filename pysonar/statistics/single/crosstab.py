@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, nan, sqrt
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,8 @@ class Crosstab(Statistic):
 
     Rows count that have both. The interval of an odds ratio is of 1 - `alpha`.
     """
+
+    naming: ClassVar[tuple[str, ...]] = ("rows", "columns")
 
     kind: Literal["crosstab"] = "crosstab"
     rows: Name
