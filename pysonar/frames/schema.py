@@ -74,17 +74,17 @@ def check_levels(field: str, levels: Sequence[Any]) -> None:
 
     Raises ConfigError naming `field`, or one level by its place in it.
     """
+    if not 2 <= len(levels) <= MAX_LEVELS:
+        problem = (
+            f"must have at {'least 2' if len(levels) < 2 else f'most {MAX_LEVELS}'} levels, not {len(levels)}"
+        )
+        raise ConfigError(field, problem, hint="name all values that occur, rare ones together as one")
     for place, level in enumerate(levels):
         if not isinstance(level, str):
             hint = f"write it as a text: {str(level)[:60]!r}"
             raise ConfigError(f"{field}.{place}", f"{level!r:.60} is no text", hint=hint)
         if level in levels[:place]:
             raise ConfigError(field, f"{level[:60]!r} is there twice", hint="name each level once")
-    if not 2 <= len(levels) <= MAX_LEVELS:
-        problem = (
-            f"must have at {'least 2' if len(levels) < 2 else f'most {MAX_LEVELS}'} levels, not {len(levels)}"
-        )
-        raise ConfigError(field, problem, hint="name all values that occur, rare ones together as one")
 
 
 def columns_given(given: Any, field: str = "columns") -> Columns:
