@@ -37,8 +37,9 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
     `fit(X, y)` deals the rows to `mines` mines in this process, which answer as a network's do;
     `fit_network(holdout_X, holdout_y, session=..., name=...)` asks a network's.
 
-    Parameters: `feature_map` is "standard" (the columns themselves), "polynomial", "fourier" or any other
-    that a bounty knows, or a table such as {"kind": "polynomial", "degree": 3}. `optimiser`: the same, by
+    Parameters: `feature_map` is "standard" (the columns themselves), "polynomial" or any other
+    that a bounty knows, or a table such as {"kind": "polynomial", "degree": 3}; Fourier features are always
+    a table, {"kind": "fourier", "n_components": 50}. `optimiser`: the same, by
     default "gradient-memory". `rounds`: at most so many are asked. `mines`: how many `fit` deals rows to, at
     least ten rows each.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -31,7 +31,8 @@ def category_column(columns: Sequence[Column], name: str, field: str) -> Categor
     """Return a column of categories. Raises ConfigError naming `field`."""
     column = any_column(columns, name, field)
     if not isinstance(column, CategoryColumn):
-        hint = "name a column with `levels`; or declare its values as levels"
+        hint = "name a column with `levels`; or make levels of its values, in Python "
+        hint += f"schema=pysonar.columns_of(table, categories=[{name!r}])"
         raise ConfigError(f"statistic.{field}", f"column {name!r} has numbers, not categories", hint=hint)
     return column
 
@@ -56,20 +57,31 @@ def told_as_one(name: str, level: str | None) -> str:
 
 
 def chosen(
-    columns: Sequence[Column], names: Sequence[str] | None, field: str, without: Iterable[str]
+    columns: Sequence[Column], names: Sequence[str] | None, field: str, parts: Mapping[str, str | None]
 ) -> tuple[str, ...]:
-    """Return the names that a statistic names, or all but `without`. Raises ConfigError naming `field`."""
+    """Return the names that a statistic names, or all columns but those that have another part in it.
+
+    `parts`: these by field, such as {"target": "y"}. Raises ConfigError naming `field`.
+    """
+    taken = {name: part for part, name in parts.items() if name is not None}
     if names is None:
-        names = [column.name for column in columns if column.name not in set(without)]
+        names = [column.name for column in columns if column.name not in taken]
         if not names:
             raise ConfigError(f"statistic.{field}", "no column is left", hint="declare the columns")
     for name in names:
         any_column(columns, name, field)
-        if name in set(without):
-            raise ConfigError(f"statistic.{field}", f"column {name!r} has another part in it already")
-    if len(set(names)) != len(names):
-        raise ConfigError(f"statistic.{field}", "a column is named twice")
+        if name in taken:
+            problem = f"column {name!r} has another part in it already: it is `{taken[name]}`"
+            raise ConfigError(f"statistic.{field}", problem, hint=f"leave {name!r} out of {field}")
+        if names.count(name) > 1:
+            problem = f"column {name!r} is named twice"
+            raise ConfigError(f"statistic.{field}", problem, hint="name each column once")
     return tuple(names)
+
+
+def told_constant(names: Sequence[str]) -> str:
+    """Return what is said of constant columns of these names, one or several."""
+    return f"{', '.join(map(repr, names))} {'is' if len(names) == 1 else 'are'} constant"
 
 
 def used(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]:

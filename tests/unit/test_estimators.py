@@ -239,3 +239,19 @@ def test_too_many_weights_are_told_with_what_makes_them() -> None:
     assert "put rare classes together" in str(told.value.hint)
     with pytest.raises(ArgumentError, match="20 targets of 66 weights each"):
         SonarRegressor("polynomial").fit(rng.normal(size=(100, 10)), rng.normal(size=(100, 20)))
+
+
+def test_what_an_estimator_needs_is_shown_as_its_argument() -> None:
+    x, y = np.arange(60.0).reshape(30, 2) % 7, np.arange(30.0)
+    with pytest.raises(ArgumentError, match="rounds: ") as caught:
+        SonarRegressor(rounds=0).fit(x, y)
+    assert caught.value.hint == "leave it out for 20, the default"
+    for kind in ("fourier", "linear-fourier"):
+        with pytest.raises(ArgumentError, match=f"feature_map: is '{kind}'") as caught:
+            SonarRegressor(kind).fit(x, y)
+        shown = caught.value.hint.removeprefix("give feature_map=")
+        assert shown == f'{{"kind": "{kind}", "n_components": 50}}'
+    with pytest.raises(ArgumentError, match=r"model: SonarRegressor\(\) has no weights"):
+        pysonar.plot_coefficients(SonarRegressor())
+    with pytest.raises(ArgumentError, match="campaign: 'x' is no campaign"):
+        pysonar.plot_losses("x")

@@ -294,6 +294,13 @@ def test_pictures_show_what_they_should() -> None:
         regression().plot(what="roc")
 
 
+@pytest.mark.parametrize("scores", [[2.0, 3.0], [-0.1, 0.5], [], [0.5, np.nan], [[0.1], [0.2]], ["a"]])
+def test_edges_are_of_probabilities(scores: Any) -> None:
+    with pytest.raises(DataError, match="scores: are") as caught:
+        edges_of(scores)
+    assert "predict_proba" in caught.value.hint
+
+
 def test_the_level_that_counts_as_1_is_named() -> None:
     columns = (*COLUMNS[:10], categories("y", "ill", "well"), COLUMNS[11])
     values, model = np.column_stack([X, HIGH, SEX]), Own(np.zeros((1, 10)), np.zeros(1))

@@ -97,9 +97,10 @@ class EvaluationResult(Report):
             return self._roc(axes_of(axes, 5.0))
         if what == "calibration" and len(self.overall.bins):
             return self._calibration(axes_of(axes, 5.0))
-        raise UsageError(
-            f"plot: there is no {what!r} of a {self.task} evaluation" + (" in private" * self.private)
-        )
+        problem = f"plot: there is no {what!r} of a {self.task} evaluation" + (" in private" * self.private)
+        known = ["calibration"] * bool(len(self.overall.bins)) + ["roc"] * (self.task == "logistic")
+        hint = f"what={' or '.join(map(repr, known))}" if known else "see its summary()"
+        raise UsageError(problem, hint=hint)
 
     def _confusion(self, counts: np.ndarray[Any, np.dtype[np.int64]]) -> Table:
         rows = tuple(

@@ -46,7 +46,7 @@ class Describe(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         own = [] if self.by is None else [self.by]
-        names = chosen(columns, self.columns, "columns", own)
+        names = chosen(columns, self.columns, "columns", {"by": self.by})
         groups = 1 if self.by is None else len(category_column(columns, self.by, "by").levels)
         declared = used(columns, [*names, *own])
         numbers = tuple(c.name for c in declared if isinstance(c, NumberColumn) and c.name in names)

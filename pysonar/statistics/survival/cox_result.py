@@ -166,7 +166,7 @@ class CoxResult(Estimates):
         """
         by_name = {one.stratum: one for one in self.baseline}
         if stratum not in by_name:
-            raise UsageError(f"stratum: {stratum!r} is none of {', '.join(by_name)}")
+            raise UsageError(f"stratum: {stratum!r} is none of {', '.join(by_name)}", hint="name one of them")
         risk = np.exp(self.log_hazard(table))
         return np.asarray(by_name[stratum].survival[None, :] ** risk[:, None])
 
