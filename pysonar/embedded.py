@@ -7,11 +7,13 @@ folder keeps all of it; with Anvil, a second start there continues where the fir
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
+from sonar.chain.rpc import Rpc
 from sonar.errors import ConfigError
 from sonar.home.parties import (
     EXAMPLE,
@@ -102,16 +104,17 @@ class EmbeddedNetwork:
             return
         self._progress.note(f"starting {len(names)} mines, each with data and keys of its own")
         network = NetworkConfig.load(self.network_file)
-        market = Market.connect(network)
         for number, name in enumerate(names, start=1):
             home = self._folder / name
             init = mine_init(home, self.network_file, f"{number}/{len(names)}")
             self._supervisor.start(name, init, mine_at_work(home))
-        for name, told in self._ready(PartyReady, names):
-            if market.ether(told.address) < _MINE_GIFT_WEI // 2:
-                fund(network, told.address, _MINE_GIFT_WEI)
-            self._supervisor.child(name).go_on(quiet=True)
-            self.mines[told.address] = name
+        with closing(Rpc(network.rpc_url)) as rpc:
+            market = Market.connect(network, rpc)
+            for name, told in self._ready(PartyReady, names):
+                if market.ether(told.address) < _MINE_GIFT_WEI // 2:
+                    fund(network, told.address, _MINE_GIFT_WEI, rpc)
+                self._supervisor.child(name).go_on(quiet=True)
+                self.mines[told.address] = name
         self._progress.note(f"{len(names)} mines are waiting for a bounty")
 
     def _ready(self, kind: Callable[..., T], parties: Sequence[str]) -> Iterator[tuple[str, T]]:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from inspect import Parameter, Signature, cleandoc, get_annotations
 from typing import Any
 
 from pysonar.asking.tables import asked_here
-from pysonar.bounty.kinds.fields import statistic_of
+from pysonar.bounty.kinds.fields import StudySettings, statistic_of
 from pysonar.bounty.study import Study
 from pysonar.frames.schema import Columns, columns_given
 from pysonar.statistics.base import Result, Statistic
@@ -67,6 +68,7 @@ def function(name: str) -> Callable[..., Result]:
 
     def ask(on: Any, /, **given: Any) -> Result:
         own = {field: given.pop(field) for field in list(given) if field in fields}
+        _check_known(name, fields, given)
         for field, info in fields.items():
             if info.is_required() and field not in own:
                 raise ConfigError(field, "is missing", hint=f"say it: {name}(on, {field}=...)")
@@ -89,6 +91,16 @@ def function(name: str) -> Callable[..., Result]:
         return_annotation="Result",
     )
     return ask
+
+
+def _check_known(name: str, fields: Iterable[str], given: Iterable[str]) -> None:
+    """Check that no argument is a misspelt field of the statistic. Raises ConfigError naming both."""
+    others = {"schema", "name", "allow_file", *StudySettings.model_fields}
+    for field in given:
+        close = [] if field in others else get_close_matches(field, [*fields], n=1, cutoff=0.75)
+        if close:
+            hint = f"did you mean {close[0]}? See help(pysonar.{name})"
+            raise ConfigError(field, "there is no such argument", hint=hint)
 
 
 def asked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pysonar.bounty.base import AnyBounty, AnyDesign
+from pysonar.bounty.kinds.fields import StudySettings
 from pysonar.campaign.records import Cohort, Outcome, Records
 from pysonar.models.linear import LinearModel
 from pysonar.models.ridge import with_ridge
@@ -102,8 +103,9 @@ def found_in(records: Records, bounty: AnyBounty) -> Any:
     records.check_age()
     course = course_of(records, bounty.design, 1 + records.finished())
     if not course.begun:
+        nothing = "there is no result" if isinstance(bounty.settings, StudySettings) else "nothing is trained"
         raise EnvironmentFault(
-            f"no round of {bounty.settings.name!r} was settled with an update: nothing is trained",
+            f"no round of {bounty.settings.name!r} was settled with an update: {nothing}",
             hint="`pysonar status` shows how each round ended; what no mine earned comes back",
         )
     return bounty.found(course)

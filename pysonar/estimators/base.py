@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,7 +164,17 @@ class QuadraticEstimator(BaseEstimator):  # type: ignore[misc]
         for field in ("feature_map", "optimiser"):
             given = getattr(self, field)
             fields[field] = dict(given) if isinstance(given, Mapping) else given
-        return settings_of({"name": "fit", "rounds": self.rounds, **fields})
+        if fields["feature_map"] in ("fourier", "linear-fourier"):
+            kind = fields["feature_map"]
+            hint = f'give feature_map={{"kind": "{kind}", "n_components": 50}}'
+            raise ConfigError("feature_map", f"is {kind!r}, which needs a number of components", hint=hint)
+        try:
+            return settings_of({"name": "fit", "rounds": self.rounds, **fields})
+        except ConfigError as error:
+            if error.field != "rounds":
+                raise
+            hint = f"leave it out for {signature(type(self)).parameters['rounds'].default}, the default"
+            raise ConfigError("rounds", error.problem, hint=hint) from None
 
     def _seen(self, x: Any, **checks: Any) -> Matrix:
         """Return the model's columns of a table, float64[rows, columns]. Raises ArgumentError, ValueError."""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
 from pysonar.estimators.base import said_as_scikit_learn_does, unlike
-from pysonar.estimators.pooled import WIDEN, PooledEstimator, check_rows, exact, names_in
+from pysonar.estimators.pooled import WIDEN, PooledEstimator, check_rows, complete, exact, names_in
 from pysonar.frames.named import columns_of as numbers_of
 from pysonar.frames.named import is_frame
 from pysonar.frames.schema import Columns
+from pysonar.statistics.fits.warning import StatisticWarning, Told, warn_of
 from pysonar.statistics.local import ROWS_MAX
 from pysonar.statistics.survival.cox import Cox
 from sonar.data.frame import numbers
@@ -37,7 +38,8 @@ class SonarCox(PooledEstimator):
 
     `fit(X, y)` deals the rows to `mines` mines in this process; `fit_network(holdout_X, holdout_y,
     session=..., name=...)` asks a network's. y is [n, 2] of times and events (1; 0 is censored), a frame of
-    these two columns, scikit-survival's structured array, or [n] of times that are all events.
+    these two columns, scikit-survival's structured array, or [n] of times that are all events, which a
+    warning says.
 
     Parameters: `grid`, the times at which events are counted, ascending; None takes those of the rows, on a
     network at most 100. `ties` "efron" or "breslow". `schema`: what the columns mean, for categories and
@@ -150,10 +152,16 @@ class SonarCox(PooledEstimator):
         return found
 
     def score(self, X: Any, y: Any) -> float:
-        """Return Harrell's concordance: of pairs whose order is known, the part with the hazards' order."""
+        """Return Harrell's concordance: of pairs whose order is known, the part with the hazards' order.
+
+        Of rows that have all of the columns, as `fit` takes them. Raises ArgumentError, ValueError.
+        """
+        hazards = self.predict(X)
         with said_as_scikit_learn_does():
             times, events, _ = survival_of(y)
-        return concordance(times, events, self.predict(X))
+            check_rows({"X": hazards}, times)
+            there = complete(hazards)
+        return concordance(times[there], events[there], hazards[there])
 
     def _taken(self, x: Any, y: Any) -> tuple[dict[str, Any], Vector, Vector, tuple[str, str] | None]:
         table = dict(self._table(x, reset=True))
@@ -212,6 +220,9 @@ def survival_of(y: Any) -> tuple[Vector, Vector, tuple[str, str] | None]:
             raise DataError("y", f"has {len(columns)} columns; times and events are expected", hint=_GIVE)
         time, event = columns
         named, (times, events) = (time, event), columns.values()
+        if not np.isin(events, (0.0, 1.0)).all() and np.isin(times, (0.0, 1.0)).all():
+            problem = f"has the events, {time!r}, before the times, {event!r}"
+            raise DataError("y", problem, hint=f"give y[[{event!r}, {time!r}]]: times first")
     elif isinstance(y, np.ndarray) and y.dtype.names and len(y.dtype.names) == 2:
         event, time = sorted(y.dtype.names, key=lambda name: y.dtype[name].kind != "b")
         named, times, events = (time, event), numbers(y[time], "y"), numbers(y[event], "y")
@@ -219,6 +230,7 @@ def survival_of(y: Any) -> tuple[Vector, Vector, tuple[str, str] | None]:
         array = numbers(check_array(y, ensure_2d=False, dtype=None, input_name="y"), "y")
         if array.ndim == 1 or array.shape[1] == 1:
             times, events = array.ravel(), np.ones(len(array))
+            warn_of([Told(StatisticWarning, f"y has times alone: all {len(array)} rows count as events.")])
         elif array.ndim == 2 and array.shape[1] == 2:
             times, events = array.T
         else:

@@ -17,7 +17,7 @@ from pysonar.estimators.base import (
     target_of,
     unlike,
 )
-from pysonar.estimators.pooled import WIDEN, PooledEstimator, check_rows, exact, names_in
+from pysonar.estimators.pooled import WIDEN, PooledEstimator, check_rows, complete, exact, names_in
 from pysonar.frames.schema import Columns, columns_of
 from pysonar.statistics.glm.statistic import Glm
 from sonar.data.frame import numbers
@@ -119,8 +119,16 @@ class SonarGLM(RegressorMixin, PooledEstimator):  # type: ignore[misc]
         return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return D²: the part of the deviance that the model explains, 1 at best, 0 for the mean of y."""
+        """Return D²: the part of the deviance that the model explains, 1 at best, 0 for the mean of y.
+
+        Of rows that have all of the columns, as `fit` takes them. Raises ArgumentError, ValueError.
+        """
         predicted = self.predict(X)
+        with said_as_scikit_learn_does():
+            there, y = complete(predicted), np.asarray(y)
+            check_rows({"X": predicted}, y)
+        predicted, y = predicted[there], y[there]
+        sample_weight = None if sample_weight is None else np.asarray(sample_weight)[there]
         if self.family == "binomial":
             return float(d2_log_loss_score(y, predicted, sample_weight=sample_weight, labels=[0, 1]))
         power = 1 if self.family == "poisson" else 2

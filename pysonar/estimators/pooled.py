@@ -105,6 +105,12 @@ class PooledEstimator(BaseEstimator):  # type: ignore[misc]
         for column in found:
             if column.name not in table and column.name not in other:
                 raise ConfigError("schema", f"there is no column {column.name!r} in X", hint="leave it out")
+        known = {column.name for column in found}
+        unknown = [name for name in table if name not in known and name not in other]
+        if unknown:
+            told = ", ".join(map(repr, unknown))[:200]
+            hint = "describe it in the schema, or leave it out of X: X.drop(columns=[...])"
+            raise ConfigError("schema", f"does not say what {told} of X is", hint=hint)
         return tuple(column for column in found if column.name not in other)
 
     def _own(self, name: str, otherwise: Column) -> Column:
@@ -132,6 +138,14 @@ def check_rows(table: Table, targets: Matrix) -> None:
     if rows != len(targets):
         hint = "give both for the same rows, in the same order"
         raise DataError("y", f"has {count(len(targets), 'row')}, and X has {rows:,}", hint=hint)
+
+
+def complete(predicted: Matrix) -> NDArray[np.bool_]:
+    """Return which rows have a prediction, bool[rows]: those that miss no cell. Raises DataError for none."""
+    found = np.isfinite(predicted)
+    if not found.any():
+        raise DataError("X", "has no row with all of the columns", hint="fill in, or take other columns")
+    return np.asarray(found)
 
 
 def names_in(columns: Columns) -> tuple[str, ...]:

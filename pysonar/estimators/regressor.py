@@ -22,8 +22,11 @@ from pysonar.estimators.base import (
     usable_columns,
 )
 from pysonar.estimators.inprocess import fitted
+from pysonar.frames.cells import series_of
+from pysonar.frames.named import cells_of, is_frame
 from sonar.data.frame import numbers
 from sonar.errors import DataError
+from sonar.protocol.record import MAX_NAME
 
 Vector = NDArray[np.float64]
 
@@ -34,8 +37,9 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
     `fit(X, y)` deals the rows to `mines` mines in this process, which answer as a network's do;
     `fit_network(holdout_X, holdout_y, session=..., name=...)` asks a network's.
 
-    Parameters: `feature_map` is "standard" (the columns themselves), "polynomial", "fourier" or any other
-    that a bounty knows, or a table such as {"kind": "polynomial", "degree": 3}. `optimiser`: the same, by
+    Parameters: `feature_map` is "standard" (the columns themselves), "polynomial" or any other
+    that a bounty knows, or a table such as {"kind": "polynomial", "degree": 3}; Fourier features are always
+    a table, {"kind": "fourier", "n_components": 50}. `optimiser`: the same, by
     default "gradient-memory". `rounds`: at most so many are asked. `mines`: how many `fit` deals rows to, at
     least ten rows each.
 
@@ -74,7 +78,7 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
             settings = self._settings(loss="squared")
             self._names, used = names_of(self), usable_columns(x)
             features = tuple(self._names[place] for place in used)
-            targets = tuple(unlike(features, f"y{place}") for place in range(wanted.shape[1]))
+            targets = _names_of_targets(y, features, wanted.shape[1])
             held_out = HeldOut(features, targets, np.column_stack([x[:, used], wanted]))
             model, self.n_iter_ = fitted(settings, held_out, self.mines)
             self._adopt(model)
@@ -113,3 +117,14 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
 
     def _shaped(self, coefficients: Matrix, intercepts: Matrix) -> tuple[Any, Any]:
         return (coefficients, intercepts) if self._wide else (coefficients[0], float(intercepts[0]))
+
+
+def _names_of_targets(y: Any, features: Sequence[str], count: int) -> tuple[str, ...]:
+    """Return the targets' names as a series or a frame has them, or y0, y1, ...: none of them a feature's."""
+    series = series_of(y)
+    given = [series.name] if series is not None else [*cells_of(y)] if is_frame(y) else []
+    names = [str(name) for name in given if name is not None]
+    usable = len({*names, *features}) == len(names) + len(features) and len(names) == count
+    if usable and all(1 <= len(name) <= MAX_NAME and name.isprintable() for name in names):
+        return tuple(names)
+    return tuple(unlike(features, f"y{place}") for place in range(count))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sonar.errors import ClientMissing, DataError
+from sonar.errors import ArgumentError, ClientMissing, DataError
 from sonar.protocol.ids import ETHER
 from sonar.telling.amounts import Unit
 from sonar.telling.figures import heading
@@ -20,6 +20,10 @@ MOST = 30
 def axes_for(axes: Any, count: int = 1) -> Any:
     """Return the axes that are given, or `count` new ones side by side. Raises ClientMissing."""
     if axes is not None:
+        each = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+        if len(each) != count or not all(hasattr(one, "get_figure") for one in each):
+            hint = f"give those of plt.subplots(1, {count}), or leave it out"
+            raise ArgumentError(f"axes: {axes!r:.60}; {count} of matplotlib's are expected", hint=hint)
         return axes
     try:
         from matplotlib import pyplot
@@ -32,8 +36,11 @@ def plot_losses(campaign: Any, axes: Any = None) -> Any:
     """Draw how good the model was after each round, against rounds and against the money that was paid.
 
     `campaign` is a `Campaign`, or what its `summary()` returns. `axes`: two axes. Returns both. Raises
-    DataError before a round is settled, and for a study, which has no loss; ClientMissing.
+    DataError before a round is settled, and for a study, which has no loss; ArgumentError, ClientMissing.
     """
+    if not isinstance(campaign, Mapping) and not hasattr(campaign, "summary"):
+        hint = "give session.campaign(...), or what its summary() returns"
+        raise ArgumentError(f"campaign: {campaign!r:.60} is no campaign", hint=hint)
     summary: Mapping[str, Any] = campaign if isinstance(campaign, Mapping) else campaign.summary()
     if not summary["metric"]:
         hint = "its result has a plot of its own: campaign.result()"
@@ -67,9 +74,18 @@ def plot_coefficients(model: Any, axes: Any = None) -> Any:
     """Draw a model's weights, by which columns of one unit can be compared: those of its map.
 
     `model` is a `LinearModel`, or an estimator that has one. Of several outputs, and of many columns, the
-    largest are drawn. Raises ClientMissing.
+    largest are drawn. Raises ArgumentError for what is no model or is not fitted, ClientMissing.
     """
-    model = getattr(model, "model_", model)
+    given, model = model, getattr(model, "model_", model)
+    if not (hasattr(model, "spec") and hasattr(model, "weights")):
+        fits = hasattr(given, "fit")
+        hint = (
+            "fit it first; of results that have a plot, call plot()"
+            if fits
+            else "give model, or estimator.fit(x, y)"
+        )
+        what = "has no weights" if fits else "is no linear model"
+        raise ArgumentError(f"model: {given!r:.60} {what}", hint=hint)
     names, weights = model.spec.weight_names, np.asarray(model.weights, dtype=np.float64)
     shown = [
         (name, weight) for name, weight in zip(names, weights, strict=True) if not name.endswith("(bias)")

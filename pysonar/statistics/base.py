@@ -121,9 +121,10 @@ Kind = TypeVar("Kind", bound=Statistic)
 
 
 def statistic_of(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
-    """Return the statistic with these fields. Raises ConfigError naming the field."""
+    """Return the statistic with these fields, for a caller in Python. Raises ConfigError naming the field."""
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
         field, problem = first_fault(error, "statistic", show=True, given=dict(fields))
-        raise ConfigError(f"statistic.{field}", problem) from None
+        hint = f"see help(pysonar.{kind.model_fields['kind'].default.replace('-', '_')})"
+        raise ConfigError(field, problem, hint=hint) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, DataError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.base import MAX_TERM_COLUMNS
 from sonar.families.sums.terms.outside import Outside
@@ -31,7 +31,8 @@ def category_column(columns: Sequence[Column], name: str, field: str) -> Categor
     """Return a column of categories. Raises ConfigError naming `field`."""
     column = any_column(columns, name, field)
     if not isinstance(column, CategoryColumn):
-        hint = "name a column with `levels`; or declare its values as levels"
+        hint = "name a column with `levels`; or make levels of its values, in Python "
+        hint += f"schema=pysonar.columns_of(table, categories=[{name!r}])"
         raise ConfigError(f"statistic.{field}", f"column {name!r} has numbers, not categories", hint=hint)
     return column
 
@@ -56,20 +57,31 @@ def told_as_one(name: str, level: str | None) -> str:
 
 
 def chosen(
-    columns: Sequence[Column], names: Sequence[str] | None, field: str, without: Iterable[str]
+    columns: Sequence[Column], names: Sequence[str] | None, field: str, parts: Mapping[str, str | None]
 ) -> tuple[str, ...]:
-    """Return the names that a statistic names, or all but `without`. Raises ConfigError naming `field`."""
+    """Return the names that a statistic names, or all columns but those that have another part in it.
+
+    `parts`: these by field, such as {"target": "y"}. Raises ConfigError naming `field`.
+    """
+    taken = {name: part for part, name in parts.items() if name is not None}
     if names is None:
-        names = [column.name for column in columns if column.name not in set(without)]
+        names = [column.name for column in columns if column.name not in taken]
         if not names:
             raise ConfigError(f"statistic.{field}", "no column is left", hint="declare the columns")
     for name in names:
         any_column(columns, name, field)
-        if name in set(without):
-            raise ConfigError(f"statistic.{field}", f"column {name!r} has another part in it already")
-    if len(set(names)) != len(names):
-        raise ConfigError(f"statistic.{field}", "a column is named twice")
+        if name in taken:
+            problem = f"column {name!r} has another part in it already: it is `{taken[name]}`"
+            raise ConfigError(f"statistic.{field}", problem, hint=f"leave {name!r} out of {field}")
+        if names.count(name) > 1:
+            problem = f"column {name!r} is named twice"
+            raise ConfigError(f"statistic.{field}", problem, hint="name each column once")
     return tuple(names)
+
+
+def told_constant(names: Sequence[str]) -> str:
+    """Return what is said of constant columns of these names, one or several."""
+    return f"{', '.join(map(repr, names))} {'is' if len(names) == 1 else 'are'} constant"
 
 
 def used(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]:
@@ -79,12 +91,15 @@ def used(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]:
 
 
 def outside(spec: SumsSpec, found: Totals, term: str = "outside") -> tuple[str, ...]:
-    """Return warnings of values that were clipped, by column."""
+    """Return warnings of values that were clipped, by column. Raises DataError for sums of no rows."""
     warnings = []
     (names,) = [each.columns for each in spec.terms if each.name == term and isinstance(each, Outside)]
     for name, (missing, below, above) in zip(names, found[term].tolist(), strict=True):
         column = spec.by_name[name]
         there = found.rows - missing
+        if missing < -0.5 or min(below, above) < -0.5 or below + above > there + 0.5:
+            problem = f"more values of column {name!r} are clipped than there are: sums of no rows"
+            raise DataError("sums", problem, hint="ask again without the mines that you do not trust")
         if isinstance(column, NumberColumn) and there and below + above > 0.5:
             share = (below + above) / there
             warnings.append(

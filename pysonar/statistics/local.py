@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pysonar.statistics.base import Result, Seen, Statistic
 from sonar.data.schema import Column
 from sonar.families.sums.totals import (
+    folded,
     from_integers,
     parameters_from_integers,
     parameters_to_integers,
@@ -42,7 +43,9 @@ def compute(
     parameters: NDArray[np.float64] | None = statistic.start(spec)
     while parameters is not None and len(seen) < statistic.rounds:
         asked = parameters_from_integers(parameters_to_integers(parameters))
-        answers = [to_integers(spec, plan, totals(spec, [table[:, places]], asked)) for table in tables]
+        answers = [
+            to_integers(spec, plan, folded(totals(spec, [table[:, places]], asked))) for table in tables
+        ]
         sums = [sum(values) for values in zip(*answers, strict=True)]
         seen.append(Seen(asked, from_integers(spec, plan, sums), len(tables)))
         parameters = statistic.step(spec, seen)

@@ -79,7 +79,8 @@ class ForkServer:
             )
         self._pids: queue.Queue[int | None] = queue.Queue()
         self._children: dict[int, Forked] = {}
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def load(self, modules: Sequence[str]) -> None:
         """Have the server run modules for what they import, without waiting."""
@@ -106,6 +107,8 @@ class ForkServer:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._server.wait()
+        self._listener.join()  # it reads from the socket until then
+        self._socket.close()
 
     def _listen(self) -> None:
         with suppress(OSError):

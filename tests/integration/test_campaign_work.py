@@ -11,10 +11,10 @@ import pytest
 
 from pysonar.campaign.records import Cohort, Outcome, Update
 from pysonar.keys.key import Key
-from pysonar.keys.updates import MineUpdate
 from sonar.families.quadratic.inspection import WHY
 from sonar.protocol.events import RoundSettled
 from sonar.protocol.ids import Cid
+from sonar.settling.updates import Form
 from sonar.settling.verdict import WITHHELD, Verdict
 from sonar.store.memory import MemoryStore
 from tests.integration.campaign_kit import World
@@ -47,17 +47,17 @@ class KilledAt:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many updates were decoded, and how many ciphertexts opened."""
     counts: Counter[str] = Counter()
-    read, decrypt = MineUpdate.read.__func__, Key.unsafe_decrypt  # type: ignore[attr-defined]
+    decode, decrypt = Form.decode, Key.unsafe_decrypt
 
-    def counted_read(cls: Any, *args: Any) -> Any:
+    def counted_decode(self: Form, blob: bytes) -> Any:
         counts["decoded"] += 1
-        return read(cls, *args)
+        return decode(self, blob)
 
     def counted_decrypt(self: Key, ciphertexts: Any) -> Any:
         counts["opened"] += len(ciphertexts)
         return decrypt(self, ciphertexts)
 
-    monkeypatch.setattr(MineUpdate, "read", classmethod(counted_read))
+    monkeypatch.setattr(Form, "decode", counted_decode)
     monkeypatch.setattr(Key, "unsafe_decrypt", counted_decrypt)
     return counts
 

@@ -96,7 +96,7 @@ class Home:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return World(tmp_path, mines=2)
+    return World(tmp_path, mines=2, quick=False)
 
 
 def test_the_same_noise_is_free_and_other_parameters_need_budget(world: World) -> None:

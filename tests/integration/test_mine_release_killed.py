@@ -33,7 +33,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return World(tmp_path, mines=2)
+    return World(tmp_path, mines=2, quick=False)
 
 
 class Steps:

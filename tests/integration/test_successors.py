@@ -381,6 +381,8 @@ def test_a_node_that_shows_other_code_is_not_believed(
 ) -> None:
     real = Chain.code
     old = current(home)
+    with locked(home, ListSink()) as mine:
+        ensure_succession(mine.market, mine.outbox(mine.unlock(SECRET)))
 
     def code(chain: Chain, address: Address) -> bytes:
         return b"\x60\x00" if address == succession_address() else real(chain, address)

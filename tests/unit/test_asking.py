@@ -93,6 +93,35 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         "grid: ",
     ),
     "a wrong field": (lambda: pysonar.ols(PARTS, target="target", alpha=2.0), "alpha: "),
+    "not a part of 1": (
+        lambda: pysonar.quantiles(PARTS, column="bmi", shares=[50]),
+        "shares.0: must be at most 0.99",
+    ),
+    "a misspelt sibling": (
+        lambda: pysonar.ols(PARTS, target="target", weights="age"),
+        "weights: there is no such argument",
+    ),
+    "no category": (lambda: pysonar.anova(PARTS, column="bmi", by="age"), "by: column 'age' has numbers"),
+    "events after 0 and 1": (
+        lambda: pysonar.cox(PARTS, time="age", event="bmi", columns=["bp"], grid=[50, 60]),
+        "event: column 'bmi'",
+    ),
+    "a time below 0": (
+        lambda: pysonar.cox(PARTS, time="age", event="sex", columns=["bp"], grid=[-1, 60]),
+        "grid: has a time",
+    ),
+    "twice": (
+        lambda: pysonar.ols(PARTS, target="target", columns=["bmi", "bmi"]),
+        "columns: column 'bmi' is",
+    ),
+    "a part already": (
+        lambda: pysonar.ols(PARTS, target="bmi", columns=["bmi"]),
+        "columns: column 'bmi' has",
+    ),
+    "no 0 to 1": (
+        lambda: pysonar.glm(PARTS, family="binomial", target="bmi", columns=["age"]),
+        "target: column 'bmi' has",
+    ),
     "dates": (
         lambda: pysonar.describe([part.assign(day=pd.to_datetime("2024-01-03")) for part in PARTS]),
         "on[0], column 'day': holds dates",
@@ -111,6 +140,38 @@ def test_a_wrong_argument_is_named_with_what_to_give(name: str) -> None:
         call()
     assert str(caught.value).startswith(said)
     assert caught.value.hint
+
+
+HINTS: dict[str, tuple[Callable[[], Any], str]] = {
+    "alpha": (lambda: pysonar.ols(PARTS, target="target", alpha=5), "give a part of 1: 0.05"),
+    "robust": (lambda: pysonar.ols(PARTS, target="target", robust="HC3"), "help(pysonar.ols)"),
+    "case": (lambda: pysonar.ols(PARTS, target="target", robust="hc1"), "did you mean 'HC1'?"),
+    "columns": (lambda: pysonar.ols(PARTS, target="target", columns="age"), "columns=['age']"),
+    "target": (lambda: pysonar.ols(PARTS, target=["target"]), "target='target'"),
+    "shares": (lambda: pysonar.quantiles(PARTS, column="bmi", shares=[50]), "for 50% give 0.5"),
+    "quantiles": (lambda: pysonar.describe(PARTS, quantiles=[25]), "for 50% give 0.5"),
+    "grid": (lambda: pysonar.cox(PARTS, time="age", event="sex", grid="monthly"), "grid=[1, 2, 3]"),
+    "family": (lambda: pysonar.glm(PARTS, family="gaussian", target="bmi"), "help(pysonar.glm)"),
+    "amounts": (
+        lambda: pysonar.glm([{"a": [0.0, 50, 100] * 9, "b": [*range(27)]}], family="gamma", target="a"),
+        'give its low bound above 0, if all values are: schema={**schema, "a": ',
+    ),
+    "weights": (lambda: pysonar.ols(PARTS, target="target", weights="age"), "did you mean weight?"),
+    "weight": (
+        lambda: pysonar.glm(PARTS, family="gamma", target="bmi", weight="age"),
+        "did you mean weights?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_hints_show_what_to_write(name: str) -> None:
+    call, hint = HINTS[name]
+    with pytest.raises(ConfigError) as caught:
+        call()
+    assert hint in caught.value.hint
+    assert "run --help" not in caught.value.hint
+    assert "leave it out" not in caught.value.hint
 
 
 COLUMNS = ["age", "bmi"]

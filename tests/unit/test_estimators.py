@@ -216,3 +216,42 @@ except sonar.errors.ClientMissing as error:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "pip install 'sonar-network-scientist[sklearn]'\n"
     assert {"SonarRegressor", "SonarClassifier"} <= {*pysonar.__all__}
+
+
+def test_targets_have_the_names_of_their_series_or_frame() -> None:
+    columns, target = FRAME.drop(columns="target"), FRAME["target"]
+    assert SonarRegressor().fit(columns, target).model_.targets == ("target",)
+    assert SonarRegressor().fit(columns, target.rename("age")).model_.targets == ("y0",)  # a feature's name
+    assert SonarRegressor().fit(columns, target.rename(None)).model_.targets == ("y0",)
+    assert SonarRegressor().fit(columns, target.rename("n" * 500)).model_.targets == ("y0",)
+    two = FRAME[["s6", "target"]]
+    model = SonarRegressor().fit(columns.drop(columns="s6"), two).model_
+    assert model.targets == ("s6", "target")
+    assert SonarRegressor().fit(X, Y).model_.targets == ("y0",)
+
+
+def test_too_many_weights_are_told_with_what_makes_them() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(
+        ArgumentError, match=r"70 classes of 16 weights each .* are 1,120; .* at most 1,000"
+    ) as told:
+        SonarClassifier().fit(rng.normal(size=(700, 15)), np.arange(700) % 70)
+    assert "put rare classes together" in str(told.value.hint)
+    with pytest.raises(ArgumentError, match="20 targets of 66 weights each"):
+        SonarRegressor("polynomial").fit(rng.normal(size=(100, 10)), rng.normal(size=(100, 20)))
+
+
+def test_what_an_estimator_needs_is_shown_as_its_argument() -> None:
+    x, y = np.arange(60.0).reshape(30, 2) % 7, np.arange(30.0)
+    with pytest.raises(ArgumentError, match="rounds: ") as caught:
+        SonarRegressor(rounds=0).fit(x, y)
+    assert caught.value.hint == "leave it out for 20, the default"
+    for kind in ("fourier", "linear-fourier"):
+        with pytest.raises(ArgumentError, match=f"feature_map: is '{kind}'") as caught:
+            SonarRegressor(kind).fit(x, y)
+        shown = caught.value.hint.removeprefix("give feature_map=")
+        assert shown == f'{{"kind": "{kind}", "n_components": 50}}'
+    with pytest.raises(ArgumentError, match=r"model: SonarRegressor\(\) has no weights"):
+        pysonar.plot_coefficients(SonarRegressor())
+    with pytest.raises(ArgumentError, match="campaign: 'x' is no campaign"):
+        pysonar.plot_losses("x")

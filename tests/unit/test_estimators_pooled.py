@@ -15,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 import pysonar
 from pysonar.estimators.cox import SonarCox, concordance, grid_of
 from pysonar.estimators.glm import SonarGLM
+from pysonar.statistics.fits.warning import StatisticWarning
 
 pd = pytest.importorskip("pandas")
 
@@ -61,7 +62,11 @@ def test_categories_and_missing_cells_go_by_a_schema() -> None:
     predicted = ours.predict(holes)
     assert np.isnan(predicted).tolist() == (FRAME["dose"] >= 1.5).tolist()
     some = clone(ours).set_params(schema=[column for column in schema if column.name != "site"])
-    assert some.fit(holes, COUNTS).coef_names_.tolist() == ["age", "dose"]
+    assert some.fit(holes.drop(columns="site"), COUNTS).coef_names_.tolist() == ["age", "dose"]
+    there = FRAME["dose"] < 1.5
+    assert ours.score(holes, COUNTS) == pytest.approx(ours.score(FRAME[there], COUNTS[there]))
+    with pytest.raises(ValueError, match="X: has no row with all of the columns"):
+        ours.score(holes[~there], COUNTS[~there])
     with pytest.raises(ValueError, match=r"column 'site': row 1 is 'z', which is not in its vocabulary"):
         ours.predict(holes.assign(site="z"))
 
@@ -86,8 +91,16 @@ def test_times_and_events_may_come_in_every_way_that_people_have_them() -> None:
     frame = pd.DataFrame({"days": TIMES, "dead": EVENTS == 1})
     for y in (record, frame):
         np.testing.assert_array_equal(SonarCox().fit(X, y).coef_, plain.coef_)
-    everyone = SonarCox().fit(X, TIMES)
+    with pytest.warns(StatisticWarning, match="y has times alone: all 400 rows count as events"):
+        everyone = SonarCox().fit(X, TIMES)
     assert everyone.result_.events == 400
+
+
+def test_concordance_is_of_rows_that_have_all_columns() -> None:
+    y, holes = np.column_stack([TIMES, EVENTS]), FRAME.assign(dose=FRAME["dose"].where(FRAME["dose"] < 1.5))
+    ours = SonarCox(schema=pysonar.columns_of(holes)).fit(holes, y)
+    there = FRAME["dose"] < 1.5
+    assert ours.score(holes, y) == ours.score(holes[there], y[there])
 
 
 def test_strata_have_baselines_of_their_own() -> None:
@@ -147,6 +160,14 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "a schema of other columns": (
         lambda: SonarGLM("poisson", schema={"bmi": {"low": 0, "high": 1}}).fit(FRAME, COUNTS),
         "schema: there is no column 'bmi' in X",
+    ),
+    "a column outside the schema": (
+        lambda: SonarGLM("poisson", schema=pysonar.columns_of(FRAME, ["age"])).fit(FRAME, COUNTS),
+        "schema: does not say what 'dose', 'site' of X is",
+    ),
+    "events before times": (
+        lambda: SonarCox().fit(X, pd.DataFrame({"dead": EVENTS, "days": TIMES})),
+        "y: has the events, 'dead', before the times, 'days'",
     ),
     "collinear": (lambda: SonarGLM("poisson").fit(np.column_stack([X, X[:, 0]]), COUNTS), "x3"),
     "three columns of y": (lambda: SonarCox().fit(X, X), "y: has the shape [400, 3]"),

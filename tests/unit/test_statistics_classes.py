@@ -119,5 +119,5 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
         fitted(Lda(target="x0"), x, y, columns)
     flat = x.copy()
     flat[:, 1] = 3.0
-    with pytest.raises(DataError, match=r"columns: 'x1' are constant in a class"):
+    with pytest.raises(DataError, match=r"columns: 'x1' is constant in a class"):
         fitted(NaiveBayes(target="kind", var_smoothing=0), flat, y, columns)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import pysonar
 from pysonar.statistics.local import compute
 from pysonar.statistics.single.describe import Describe
 from pysonar.statistics.single.description import Description
-from sonar.errors import ConfigError, DataError
+from sonar.errors import ArgumentError, ConfigError, DataError
 from tests.statistics_kit import Matrix, categories, numeric, split
 
 COLUMNS = (numeric("far", 0, 1e6), numeric("bmi", 10, 60, missing=True), categories("sex", "f", "m", "x"))
@@ -133,3 +136,25 @@ def test_the_summary_shows_every_column() -> None:
         assert word in text
         assert word in html
     assert found.to_dict()["numbers"][0]["count"] == 2000
+
+
+def test_quantiles_are_within_their_width_of_the_row_nearest_to_their_place() -> None:
+    for seed in range(20):
+        values = np.random.default_rng(seed).exponential(size=30)
+        shares = (0.2, 0.4, 0.7)
+        found = pysonar.describe([{"a": values}], quantiles=shares)["a"]
+        nearest = np.quantile(values, shares, method="nearest")
+        assert (np.abs(np.array([*found.quantiles.values()]) - nearest) <= found.bin_width * 1.0001).all()
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are() -> None:
+    found = pysonar.describe([{"a": [1.0, 2.0, 3.0] * 10, "b": ["x", "y", "x"] * 10}])
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: found["zz"],
+        lambda: found.plot("zz"),
+        lambda: found.plot("b"),
+    )
+    for call in calls:
+        with pytest.raises(ArgumentError, match="there is no column of numbers") as caught:
+            call()
+        assert caught.value.hint == "there are a"

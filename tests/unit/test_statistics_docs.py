@@ -7,10 +7,13 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from matplotlib import pyplot as plt
+
+from pysonar.statistics.base import Result
+from pysonar.statistics.registry import STATISTICS
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 _BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<printed>.*?)```\n)?", re.DOTALL)
@@ -33,3 +36,16 @@ def test_every_example_prints_what_the_page_shows() -> None:
             exec(block["code"], names)
         printed = [line.rstrip() for line in out.getvalue().splitlines()]
         assert printed == (block["printed"] or "").splitlines(), block["code"]
+
+
+@pytest.mark.parametrize("method", ["plot", "predict"])
+def test_the_page_says_which_results_have_it(method: str) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^- `{method}\(.*?\)`: (.*?)\.(?: |\n)", text, re.DOTALL | re.MULTILINE)
+    told = {*re.findall(r"`(\w+)`", line)}
+    have = set[str]()
+    for kind, statistic in STATISTICS.items():
+        result = get_type_hints(statistic.result)["return"]
+        assert result is not Result, kind
+        have |= {kind.replace("-", "_")} if hasattr(result, method) else set()
+    assert told == have

@@ -126,13 +126,41 @@ def test_a_classifier_is_measured_as_pooled() -> None:
     assert found.overall.bins[:, 0].sum() == len(X)
 
 
+def many(
+    rate: float = 0.0, rows: int = 9000, by: str | None = None, quantiles: bool = False
+) -> tuple[EvaluationResult, Matrix, Matrix]:
+    """A model of one column measured on many rows of three mines."""
+    rng = np.random.default_rng(3)
+    x, group = rng.normal(size=rows), rng.integers(0, 2, rows)
+    p = 1 / (1 + np.exp(-(0.9 * x + rate)))
+    y = (rng.random(rows) < p).astype(np.float64)
+    columns = (numeric("x", -6, 6), numeric("y", 0, 1), categories("group", "f", "m"))
+    model = Own(np.array([0.9]), np.array(rate))
+    edges = edges_of(p[::2], 500) if quantiles else None
+    asked: dict[str, Any] = {"task": "logistic", "columns": ("x",), "by": by, "edges": edges}
+    return found_of(columns, np.column_stack([x, y, group]), model, **asked), y, p
+
+
+def test_a_rare_event_is_ranked_without_edges() -> None:
+    found, y, p = many(rate=-7.0, rows=300_000)
+    assert y.mean() < 0.002
+    assert found.measures["AUC"] == pytest.approx(metrics.roc_auc_score(y, p), abs=0.01)
+
+
+def test_an_auc_from_few_rows_of_a_mine_or_from_wide_bins_is_told() -> None:
+    with pytest.warns(StatisticWarning, match="AUC is of bins of at least 5 rows of each mine"):
+        found, _ = logistic()
+    assert found.measures["AUC"] == pytest.approx(metrics.roc_auc_score(HIGH, logistic()[1]), abs=2e-2)
+    with pytest.warns(StatisticWarning, match="half or more of the rows of a class have scores in one bin"):
+        logistic(edges=[0.9])
+
+
 @pytest.mark.parametrize("by", [None, "group"])
 @pytest.mark.parametrize("quantiles", [False, True])
 def test_auc_is_within_a_thousandth(by: str | None, quantiles: bool) -> None:
-    _, p = logistic()
-    edges = edges_of(p[::2], 500) if quantiles else None
-    found, _ = logistic(by=by, edges=edges)
-    assert found.measures["AUC"] == pytest.approx(metrics.roc_auc_score(HIGH, p), abs=1e-3)
+    found, y, p = many(by=by, quantiles=quantiles)
+    assert found.measures["AUC"] == pytest.approx(metrics.roc_auc_score(y, p), abs=1e-3)
+    assert not found.warnings
     assert metrics.auc(*found.overall.roc.T) == pytest.approx(found.measures["AUC"], abs=1e-9)
 
 
@@ -264,6 +292,13 @@ def test_pictures_show_what_they_should() -> None:
     assert regression().plot().get_xlabel() == "predicted y, mean of a bin"
     with pytest.raises(UsageError, match="there is no 'roc' of a regression evaluation"):
         regression().plot(what="roc")
+
+
+@pytest.mark.parametrize("scores", [[2.0, 3.0], [-0.1, 0.5], [], [0.5, np.nan], [[0.1], [0.2]], ["a"]])
+def test_edges_are_of_probabilities(scores: Any) -> None:
+    with pytest.raises(DataError, match="scores: are") as caught:
+        edges_of(scores)
+    assert "predict_proba" in caught.value.hint
 
 
 def test_the_level_that_counts_as_1_is_named() -> None:

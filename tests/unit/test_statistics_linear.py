@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -136,8 +138,20 @@ def test_a_regressions_sums_give_the_paths_too() -> None:
     assert fit.ridge((2.0,)).coefs == pytest.approx(asked.coefs)
     lasso = ElasticNet(target="y", columns=NAMES, l1_ratio=1, n_alphas=5, weight="w")
     assert fit.elastic_net(1.0, n_alphas=5).coefs == pytest.approx(path(lasso, values).coefs)
-    with pytest.raises(ConfigError, match=r"statistic.l1_ratio"):
+    with pytest.raises(ConfigError, match=r"^l1_ratio: .*\nhint: see help\(pysonar.elastic_net\)") as caught:
         fit.elastic_net(1.5)
+    assert caught.value.field == "l1_ratio"
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: fit.ridge([]),
+        lambda: fit.ridge(3),  # type: ignore[arg-type]
+        lambda: fit.elastic_net(alphas=[0.0]),
+        lambda: fit.elastic_net(n_alphas=0),
+    )
+    for call in calls:
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert "statistic." not in str(caught.value)
+        assert caught.value.hint
 
 
 def test_ridge_bears_what_least_squares_refuse() -> None:
@@ -171,7 +185,7 @@ def test_components_equal_scikit_learns_signs_too(standardize: bool) -> None:
 def test_components_refuse_what_they_cannot_scale() -> None:
     values = table()[:, :4]
     values[:, 3] = 40
-    with pytest.raises(DataError, match="'d' are constant"):
+    with pytest.raises(DataError, match="'d' is constant"):
         compute(Pca(standardize=True), COLUMNS[:4], split(values))
     with pytest.raises(ConfigError, match=r"statistic.components: is 9; there are 4"):
         compute(Pca(components=9), COLUMNS[:4], split(values))

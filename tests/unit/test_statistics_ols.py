@@ -15,7 +15,7 @@ from pysonar.statistics.linear.ols import Ols
 from pysonar.statistics.linear.olsresult import OlsResult
 from pysonar.statistics.local import compute
 from sonar.data.schema import Column, NumberColumn
-from sonar.errors import ConfigError, DataError
+from sonar.errors import ArgumentError, ConfigError, DataError
 from sonar.families.sums.totals import totals
 from tests.statistics_kit import Matrix, categories, numeric, split
 
@@ -237,8 +237,14 @@ def test_joint_tests_and_inflation_equal_the_pooled_ones() -> None:
     assert found.vif["bmi"] == pytest.approx(tss / rest, rel=1e-6)
     with pytest.raises(DataError, match="names: 'sex' has no coefficient"):
         found.f_test(["sex"])
-    with pytest.raises(KeyError):
+    with pytest.raises(ArgumentError, match="no coefficient 'sex'") as caught:
         found["sex"]
+    assert "bmi" in caught.value.hint
+    for alpha in (2, 0.0, "x", float("nan")):
+        with pytest.raises(ArgumentError, match="alpha: "):
+            found.conf_int(alpha)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="ax: 'foo' is none of matplotlib's axes"):
+        found.plot("foo")
 
 
 def test_robust_errors_follow_residuals_and_take_a_second_round() -> None:

@@ -25,7 +25,7 @@ from pysonar.statistics.survival.kaplan_meier import (
     LogRankResult,
 )
 from sonar.data.schema import Column
-from sonar.errors import ConfigError, DataError, UsageError
+from sonar.errors import ArgumentError, ConfigError, DataError, UsageError
 from tests.statistics_kit import Matrix, around, categories, numeric, split
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "statistics.json").read_text())
@@ -300,6 +300,23 @@ def test_pictures_show_what_they_should() -> None:
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == CURVES[1]["levels"]
     assert some.get_xlabel() == "t"
+
+
+def test_a_grid_beyond_all_times_is_refused_with_their_bounds() -> None:
+    columns, values, fields = rossi()
+    with pytest.raises(DataError, match=r"^grid: all events count at 1000, .*\nhint: give times .* 0 to 60"):
+        cox(columns, values, **{**fields, "grid": [1000, 2000]})
+    assert cox(columns, values, **{**fields, "grid": [26, 52]}).events == 114
+
+
+def test_names_that_a_curve_does_not_have_are_refused() -> None:
+    columns, values, fields = rossi()
+    asked = KaplanMeier.model_validate({"time": "t", "event": "e", "grid": fields["grid"]})
+    found = compute(asked, columns[:2], split(values[:, :2], 3))
+    assert isinstance(found, KaplanMeierResult)
+    with pytest.raises(ArgumentError, match="there is no curve 'Drug'") as caught:
+        found.curve("Drug")
+    assert caught.value.hint == "there are all"
 
 
 def test_the_level_that_is_an_event_is_named() -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pysonar.bounty.settings import Amount, BountyName, CapsuleSettings, Window, check_members, validated
 from pysonar.frames.schema import check_levels, column_hint, outwards_q32
 from pysonar.statistics.base import Statistic
+from pysonar.statistics.hints import hint_for
 from pysonar.statistics.registry import STATISTICS
 from sonar.data.fixed import to_q32
 from sonar.data.schema import CategoryColumn, NumberColumn, Schema
@@ -120,7 +121,15 @@ def statistic_of(given: Statistic | Mapping[str, Any] | None) -> Statistic:
     if not isinstance(kind, str) or kind not in STATISTICS:
         problem = "is missing" if kind is None else f"there is no statistic {str(kind)[:60]!r}"
         raise ConfigError("statistic.kind", problem, hint=nearest(str(kind), STATISTICS))
-    return validated(STATISTICS[kind], rest, "statistic.")
+    try:
+        return validated(STATISTICS[kind], rest, "statistic.")
+    except ConfigError as error:
+        if (path := error.field.removeprefix("statistic.")).partition(".")[0] not in STATISTICS[
+            kind
+        ].model_fields:
+            raise  # an unknown field: its hint is the nearest known one
+        hint = hint_for(STATISTICS[kind], path, error.problem, rest)
+        raise ConfigError(error.field, error.problem, hint=hint) from None
 
 
 class ColumnSettings(BaseModel):

@@ -13,7 +13,7 @@ from pydantic import Field
 from pysonar.frames.coding import coded
 from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.classes.model import ClassModel, present
-from pysonar.statistics.columns import Names, category_column, chosen, outside, used
+from pysonar.statistics.columns import Names, category_column, chosen, outside, told_constant, used
 from pysonar.statistics.single.powers import Shape, shape_of
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
 from sonar.errors import DataError
@@ -76,7 +76,9 @@ class NaiveBayes(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         category_column(columns, self.target, "target")
-        declared = used(columns, [*chosen(columns, self.columns, "columns", [self.target]), self.target])
+        declared = used(
+            columns, [*chosen(columns, self.columns, "columns", {"target": self.target}), self.target]
+        )
         terms: list[Term] = [
             Outside(name="outside", columns=tuple(column.name for column in declared)),
             Cells(name="classes", by=(self.target,)),
@@ -116,7 +118,7 @@ class NaiveBayes(Statistic):
         if (variances + smoothing <= 0).any():
             constant = [name for name, each in shapes.items() if min(shape.variance for shape in each) <= 0]
             hint = "leave them out, or take a larger var_smoothing"
-            raise DataError("columns", f"{', '.join(map(repr, constant))} are constant in a class", hint=hint)
+            raise DataError("columns", f"{told_constant(constant)} in a class", hint=hint)
         priors = np.array([counts[place] for place in there], dtype=np.float64)
         return BayesResult(
             target=self.target,

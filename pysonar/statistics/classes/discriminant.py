@@ -21,6 +21,7 @@ from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.moments import Moments
 from sonar.families.sums.terms.outside import Outside
 from sonar.protocol.record import Name
+from sonar.telling.text import count
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -87,7 +88,7 @@ class Discriminant(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         levels = category_column(columns, self.target, "target").levels
-        names = chosen(columns, self.columns, "columns", [self.target])
+        names = chosen(columns, self.columns, "columns", {"target": self.target})
         if self.priors is not None and len(self.priors) != len(levels):
             problem = f"has {len(self.priors)} numbers; {self.target!r} has {len(levels)} classes"
             raise ConfigError("statistic.priors", problem, hint="give one for each level, in their order")
@@ -203,7 +204,8 @@ def _require_rank(name: str, gram: Gram) -> None:
     what = f"class {name!r}"
     hint = "take fewer columns, lda, or wait for more mines"
     if n <= d:
-        raise DataError(what, f"has {n} rows; a covariance of {d} columns needs at least {d + 1}", hint=hint)
+        problem = f"has {count(n, 'row')}; a covariance of {count(d, 'column')} needs at least {d + 1}"
+        raise DataError(what, problem, hint=hint)
     flat = [label for label, noise in zip(gram.labels, gram.noise, strict=True) if noise > 1e-2]
     if flat:
         raise DataError(what, f"column {', '.join(map(repr, flat))} is constant in it", hint=hint)

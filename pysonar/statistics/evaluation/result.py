@@ -20,6 +20,8 @@ from sonar.errors import UsageError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.steps.scores import Task
 
+_ROWS_OF_AUC = 250  # of a class at a mine: measured, of one to ten mines
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult(Report):
@@ -95,9 +97,10 @@ class EvaluationResult(Report):
             return self._roc(axes_of(axes, 5.0))
         if what == "calibration" and len(self.overall.bins):
             return self._calibration(axes_of(axes, 5.0))
-        raise UsageError(
-            f"plot: there is no {what!r} of a {self.task} evaluation" + (" in private" * self.private)
-        )
+        problem = f"plot: there is no {what!r} of a {self.task} evaluation" + (" in private" * self.private)
+        known = ["calibration"] * bool(len(self.overall.bins)) + ["roc"] * (self.task == "logistic")
+        hint = f"what={' or '.join(map(repr, known))}" if known else "see its summary()"
+        raise UsageError(problem, hint=hint)
 
     def _confusion(self, counts: np.ndarray[Any, np.dtype[np.int64]]) -> Table:
         rows = tuple(
@@ -155,9 +158,33 @@ def warnings_of(
         if not one.rows
     ]
     told += _missing_classes(found[0], labels_of_target(spec, target), target)
+    told += _coarse(found[0], seen.mines)
+    if any(one.rows and np.isnan(one.measures.get("MSE", 0.0)) for one in found):
+        problem = f"the bounds of column {target!r} are so wide that rounding hides its errors"
+        told.append(Told(BoundsWarning, f"{problem}; narrow them, lower `rows_max`, or set `private = true`"))
     told += [Told(BoundsWarning, text) for text in outside(spec, seen.totals)]
     warn_of(told)
     return tuple(one.text for one in told)
+
+
+def _coarse(overall: Measured, mines: int) -> list[Told]:
+    """Return what is said of an area under the curve that bins make inexact."""
+    if overall.confusion is None:
+        return []
+    counts = overall.confusion.sum(axis=1)
+    told, each = [], counts[counts > 0].min(initial=overall.rows) / mines
+    if each < _ROWS_OF_AUC:
+        off = 0.01 if each > _ROWS_OF_AUC / 4 else 0.03 if each > _ROWS_OF_AUC / 10 else 0.1
+        told.append(
+            f"AUC is of bins of at least 5 rows of each mine: of {each:.0f} rows of a class at a mine it may "
+            f"be off by {off}; from {_ROWS_OF_AUC} on by 0.001"
+        )
+    if overall.widest >= 0.5:
+        told.append(
+            "half or more of the rows of a class have scores in one bin, and count as equal in AUC: "
+            "give `edges`, such as `edges_of` the scores of rows at hand"
+        )
+    return [Told(StatisticWarning, one) for one in told]
 
 
 def labels_of_target(spec: SumsSpec, target: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.columns import level_of_one
+from pysonar.statistics.columns import category_column, level_of_one
 from pysonar.statistics.evaluation.result import EvaluationResult, labels_of_target, warnings_of
 from pysonar.statistics.evaluation.sums import measured, measured_of_moments
 from pysonar.statistics.fits.asking import check_names, spec_of
@@ -33,7 +33,7 @@ Rows = Annotated[tuple[Numbers, ...], Field(strict=False, min_length=1)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 SCORES, MOMENTS = "scores", "moments"
 _BINS = {"regression": (20,), "logistic": (1000, 500, 250, 100, 50), "classes": (1000, 500, 250, 100, 50)}
-_LOGIT_MAX = 7.0
+_LOGIT_MAX = 16.0
 
 
 def _listed(given: Any) -> Any:
@@ -94,8 +94,8 @@ class Evaluation(Statistic):
         """See `Statistic`."""
         check_names(columns, target=self.target, columns=self.columns, by=self.by)
         by_name = {column.name: column for column in columns}
-        if self.by is not None and not isinstance(by_name[self.by], CategoryColumn):
-            raise ConfigError("statistic.by", f"column {self.by!r} has numbers; categories are expected")
+        if self.by is not None:
+            category_column(columns, self.by, "by")
         weights = self.weights(columns)
         names = [name for name in (self.target, *self.columns, self.by) if name]
         if self.private:
@@ -116,9 +116,10 @@ class Evaluation(Statistic):
         if self.private:
             found = measured_of_moments(spec, seen[0], self.raw(spec.columns), self.by)
         else:
-            found = measured(spec, seen[0].totals)
+            found = measured(spec, seen[0])
         if found[0].rows == 0:
-            raise DataError("rows", "no row has all of the cells that the model needs")
+            hint = "leave out columns that are often missing"
+            raise DataError("rows", "no row has all of the cells that the model needs", hint=hint)
         return EvaluationResult(
             task=self.task,
             target=self.target,
@@ -227,7 +228,17 @@ class Evaluation(Statistic):
 
 def edges_of(scores: NDArray[np.float64], bins: int = 256) -> tuple[float, ...]:
     """Return quantiles of probabilities float64[n] on rows at hand, such as a holdout. Raises DataError."""
+    hint = "give the model's probabilities of rows at hand: model.predict_proba(x)[:, 1]"
+    scores = np.asarray(scores)
+    if scores.dtype.kind not in "fiu" or scores.ndim != 1:
+        problem = f"are {scores.dtype} of the shape {list(scores.shape)}; numbers [rows] are expected"
+        raise DataError("scores", problem, hint=hint)
     if len(scores) == 0 or not np.isfinite(scores).all():
-        raise DataError("scores", "are empty, or have one that is no number")
+        raise DataError("scores", "are empty, or have one that is no number", hint=hint)
+    if scores.min() < 0 or scores.max() > 1:
+        problem = f"are from {scores.min():g} to {scores.max():g}; probabilities are from 0 to 1"
+        raise DataError("scores", problem, hint=hint)
+    if not 2 <= bins <= 1 << 16:
+        raise DataError("bins", f"is {bins}; 2 to {1 << 16:,} are possible", hint="leave it out for 256")
     found = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1]))
     return tuple(np.unique(np.rint(found * Q32_ONE) / Q32_ONE).tolist())

@@ -8,16 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.statistics.base import Seen
+from pysonar.statistics.fits.rounding import unit_of
+from pysonar.statistics.fits.sound import false_sums
 from pysonar.statistics.linear.gram import Gram, grams_of
 from sonar.data.fixed import floats
 from sonar.data.schema import CategoryColumn, NumberColumn
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.steps.scores import REAL, Scores
-from sonar.families.sums.totals import Totals
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 ALL = "all"
+_MOST, _SURE = 1e-3, 3.0
+"""A measure is not shown if rounding may be more of it; rounding is at most so many of its deviations."""
+_ERROR_MAX = 4.0  # see `Scores`
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +30,7 @@ class Measured:
 
     `confusion`: rows by target and predicted. `bins`: for each bin of the prediction the number of rows, mean
     prediction and mean target, float64[bins, 3]. `roc`: false and true positive rates, float64[points, 2].
+    `widest`: the largest share of a class's rows in one bin.
     """
 
     group: str
@@ -34,17 +39,18 @@ class Measured:
     confusion: NDArray[np.int64] | None = None
     bins: Matrix = field(default_factory=lambda: np.empty((0, 3)))
     roc: Matrix = field(default_factory=lambda: np.empty((0, 2)))
+    widest: float = 0.0
 
 
-def measured(spec: SumsSpec, totals: Totals) -> list[Measured]:
+def measured(spec: SumsSpec, seen: Seen) -> list[Measured]:
     """Return what was measured over all rows, and then of each group if there are any."""
     term = next(term for term in spec.terms if isinstance(term, Scores))
-    lines = totals[term.name]
-    found = [_measured(spec, term, ALL, lines.sum(axis=0))]
+    lines, unit = seen.totals[term.name], unit_of(seen)
+    found = [_measured(spec, term, ALL, lines.sum(axis=0), unit * len(lines) ** 0.5)]
     column = spec.by_name[term.by] if term.by else None
     if isinstance(column, CategoryColumn):
         found += [
-            _measured(spec, term, level, line) for level, line in zip(column.levels, lines, strict=True)
+            _measured(spec, term, level, line, unit) for level, line in zip(column.levels, lines, strict=True)
         ]
     return found
 
@@ -71,15 +77,16 @@ def area(zeros: Vector, ones: Vector) -> float:
     return float((ones * (below + zeros / 2)).sum() / zeros.sum() / ones.sum())
 
 
-def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector) -> Measured:
+def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector, unit: float) -> Measured:
     real = dict(zip(REAL[term.task], line.tolist(), strict=False))
     counts, bins = line[len(real) :], len(term.edges_q32) + 1
+    _check_sums(real, counts, "log_loss" if term.task != "regression" else "error2")
     if round(real["rows"]) == 0:
         return Measured(group, 0, {})
     if term.task == "regression":
         column = spec.by_name[term.target]
         assert isinstance(column, NumberColumn)
-        return _regression(group, real, counts.reshape(3, bins), column)
+        return _regression(group, real, counts.reshape(3, bins), column, unit)
     if term.task == "logistic":
         return _logistic(group, real, counts[:4].reshape(2, 2), counts[4:].reshape(4, bins))
     column = spec.by_name[term.target]
@@ -89,8 +96,21 @@ def _measured(spec: SumsSpec, term: Scores, group: str, line: Vector) -> Measure
     return _classes(group, real, confusion.reshape(classes, classes), rest.reshape(classes, 2, bins), column)
 
 
-def _regression(group: str, real: dict[str, float], bins: Matrix, column: NumberColumn) -> Measured:
+def _check_sums(real: dict[str, float], counts: Vector, loss: str) -> None:
+    """Raise DataError for sums that no rows have: `counts` are of rows, or of what is at least 0."""
+    rows = real["rows"]
+    told = counts if loss == "log_loss" else counts[: len(counts) // 3]
+    if rows < -0.5 or real[loss] < -0.5 or (told < -0.5).any() or (told > rows + 0.5).any():
+        raise false_sums("it counts more rows than there are, or fewer than none")
+
+
+def _regression(
+    group: str, real: dict[str, float], bins: Matrix, column: NumberColumn, unit: float
+) -> Measured:
+    """`unit`: the deviation of rounding in a sum whose rows add at most 1."""
     rows, scale = real["rows"], column.scale
+    if min(real["error2"], real["error_abs"], real["y2"]) < 0:
+        raise false_sums("squares or sizes of errors are negative")
     spread = real["y2"] - real["y"] ** 2 / rows
     mse = real["error2"] / rows * scale**2
     found = {
@@ -100,6 +120,13 @@ def _regression(group: str, real: dict[str, float], bins: Matrix, column: Number
         "R2": 1 - real["error2"] / spread if spread > 0 else float("nan"),
         "mean error": real["error"] / rows * scale,
     }
+    noise = _SURE * unit * (1 + 2 * abs(real["y"]) / rows) + _SURE * np.finfo(np.float64).eps * real["y2"]
+    if _SURE * unit * _ERROR_MAX**2 > _MOST * real["error2"]:
+        found |= dict.fromkeys(("MSE", "RMSE", "R2"), float("nan"))
+    if noise > _MOST * spread:
+        found["R2"] = float("nan")
+    if _SURE * unit * _ERROR_MAX > _MOST * real["error_abs"]:
+        found["MAE"] = float("nan")
     count, predicted, target = bins
     there = count > 0.5
     means = [column.centre + scale * part[there] / count[there] for part in (predicted, target)]
@@ -128,8 +155,21 @@ def _logistic(group: str, real: dict[str, float], confusion: Matrix, bins: Matri
     roc = np.concatenate([[[1.0, 1.0]], rates])[::-1]
     whole = np.rint(confusion).astype(np.int64)
     return Measured(
-        group, round(rows), {name: float(value) for name, value in found.items()}, whole, table, roc
+        group,
+        round(rows),
+        {name: float(value) for name, value in found.items()},
+        whole,
+        table,
+        roc,
+        _widest(bins[:2]),
     )
+
+
+def _widest(counts: NDArray[np.float64]) -> float:
+    """Return the largest share of a class's rows in one bin, of counts float64[..., bins]."""
+    total = counts.sum(axis=-1)
+    shares = counts.max(axis=-1)[total > 0.5] / total[total > 0.5]
+    return float(shares.max(initial=0.0))
 
 
 def _classes(
@@ -145,7 +185,7 @@ def _classes(
         "AUC (one against rest, mean)": float(np.mean(areas)),
     }
     found |= {f"AUC of {level}": value for level, value in zip(column.levels, areas, strict=True)}
-    return Measured(group, round(rows), found, whole)
+    return Measured(group, round(rows), found, whole, widest=_widest(bins))
 
 
 def _of_gram(group: str, gram: Gram, weights: Vector) -> Measured:

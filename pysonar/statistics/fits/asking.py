@@ -16,7 +16,24 @@ from sonar.families.sums.terms.registry import Term
 from sonar.protocol.wording import first_fault, nearest
 
 OUTSIDE = "outside"
-_POSITIVE = "if all of its values are above 0, give its low bound above 0 in the schema, such as low = 0.01"
+_ABOVE = 'give its low bound above 0, if all values are: schema={{**schema, "{0}": {{"low": 0.1, …}}}}'
+_HINTS = {
+    "exposure": _ABOVE,
+    "weights": 'a weight is a number of 0 or more: schema={{**schema, "{0}": {{"low": 0, "high": 10}}}}',
+    "time": 'time runs from 0 on: schema={{**schema, "{0}": {{"low": 0, "high": 60}}}}',
+    "event": "name a column of 0 (censored) and 1, or of two categories, of which the second is the event",
+    "mu_low_q32": "give mu_min below mu_max, or leave both out",
+    "grid": "give times in ascending order: grid=[1, 2, 3]",
+    "edges": "give numbers in ascending order: edges=[0.2, 0.5, 0.8]",
+}
+_OF_TARGETS = {
+    "binomial": "make 0 and 1 of it, or two categories; of counts take family='poisson', of amounts 'gamma'",
+    "0 to 1 are": "make 0 and 1 of it, or two categories; of amounts take task='regression'",
+    "2 are": "make two levels of it; of more take task='classes'",
+    "poisson needs": "counts are 0 or more: give the column a low bound of 0, if no count is below",
+    "gamma needs": _ABOVE,
+}
+"""What to give instead, by the field of a term that says what is wrong, and by words of a target."""
 
 
 def spec_of(
@@ -46,8 +63,15 @@ def _said_of_statistic(problem: str) -> ConfigError:
     term = re.match(r"terms\.\d+\.(\w+): ", problem)
     if term is None:
         return ConfigError("statistic", problem)
-    hint = _POSITIVE if problem.endswith(("more than 0", "above 0")) else ""
-    return ConfigError(f"statistic.{term[1]}", problem[term.end() :], hint=hint)
+    return ConfigError(f"statistic.{term[1]}", problem[term.end() :], hint=_hint(term[1], problem))
+
+
+def _hint(field: str, problem: str) -> str:
+    named = re.search(r"column '([^']+)'", problem)
+    found = _HINTS.get(field, "")
+    if field == "target":
+        found = next((hint for word, hint in _OF_TARGETS.items() if word in problem), "name another column")
+    return found.format(named[1] if named else "name")
 
 
 def check_names(declared: Sequence[Column], /, **fields: str | Sequence[str] | None) -> None:
@@ -64,5 +88,8 @@ def check_names(declared: Sequence[Column], /, **fields: str | Sequence[str] | N
                     f"statistic.{field}", f"there is no column {name!r}", hint=nearest(name, known)
                 )
             if name in used:
-                raise ConfigError(f"statistic.{field}", f"column {name!r} stands in {used[name]} too")
+                hint = f"name it in one of the two; {field} is another column"
+                raise ConfigError(
+                    f"statistic.{field}", f"column {name!r} stands in {used[name]} too", hint=hint
+                )
             used[name] = field

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.statistics.shown.plots import require_axes
 from sonar.errors import ClientMissing
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _LEFT, _RIGHT = 1e-6, 1e6
 def axes_of(axes: Axes | None, height: float = 4.0) -> Axes:
     """Return the axes that are given, or new ones. Raises ClientMissing without matplotlib."""
     if axes is not None:
+        require_axes(axes, "axes")
         return axes
     try:
         from matplotlib import pyplot as plt

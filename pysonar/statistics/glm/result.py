@@ -76,12 +76,16 @@ class GlmResult(Estimates):
 
     @property
     def pseudo_r2(self) -> float:
-        """Cox and Snell's, as statsmodels' GLM shows it."""
+        """Cox and Snell's, as statsmodels' GLM shows it; NaN without rows that weigh anything."""
+        if self.weight <= 0:
+            return math.nan
         return 1 - math.exp(2 / self.weight * (self.fit.null_log_likelihood - self.fit.log_likelihood))
 
     @property
     def mcfadden_r2(self) -> float:
-        """McFadden's, as statsmodels' Logit and Poisson show it."""
+        """McFadden's, as statsmodels' Logit and Poisson show it; NaN of a target without any spread."""
+        if self.fit.null_log_likelihood == 0:
+            return math.nan
         return 1 - self.fit.log_likelihood / self.fit.null_log_likelihood
 
     @property

@@ -73,7 +73,7 @@ class Glm(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         named = {"target": self.target, "exposure": self.exposure, "weights": self.weights}
-        names = chosen(columns, self.columns, "columns", [name for name in named.values() if name])
+        names = chosen(columns, self.columns, "columns", named)
         check_names(columns, columns=names, **named)
         by_name = {column.name: column for column in columns}
         low, high = self._mean_limits(by_name[self.target])
@@ -130,7 +130,8 @@ class Glm(Statistic):
             problem = f"{common.rows} complete rows; {len(labels)} coefficients need more rows than that"
             raise DataError("rows", problem, hint="take fewer columns, or more mines")
         if common.weight <= 0:
-            raise DataError(f"column {self.weights!r}", "the weights of all rows add up to 0")
+            hint = "give rows weights above 0"
+            raise DataError(f"column {self.weights!r}", "the weights of all rows add up to 0", hint=hint)
         self._check_target(common)
         information = first.end.information
         kept, _ = filled(spec.columns, names, information)

@@ -33,8 +33,7 @@ class LinearStatistic(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         number_column(columns, self.target, "target")
-        own = {self.target} if self.weight is None else {self.target, self.weight}
-        names = chosen(columns, self.columns, "columns", own)
+        names = chosen(columns, self.columns, "columns", {"target": self.target, "weight": self.weight})
         declared = used(columns, [*names, self.target, *([self.weight] if self.weight else [])])
         terms: list[Term] = [
             Moments(name="moments", columns=(*names, self.target), weight=self.weight),
@@ -43,7 +42,10 @@ class LinearStatistic(Statistic):
         if self.weight is not None:
             weight = number_column(columns, self.weight, "weight")
             if weight.low < 0:
-                raise ConfigError("statistic.weight", f"column {self.weight!r} has a bound below 0")
+                hint = f"a weight is 0 or more: give {self.weight!r} a low bound of 0 or more"
+                raise ConfigError(
+                    "statistic.weight", f"column {self.weight!r} has a bound below 0", hint=hint
+                )
             terms.append(Cells(name="rows", columns=tuple(column.name for column in declared)))
             if weight.low > 0:
                 terms.append(Logs(name="logs", column=self.weight, columns=(*names, self.target)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pysonar.statistics.linear.gram import Gram
 from pysonar.statistics.linear.usable import correlation_of
 from sonar.errors import DataError
+from sonar.telling.text import count
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -98,16 +99,16 @@ def warnings_of(fit: Fit) -> list[str]:
         )
     if fit.error > FIGURE_ERROR:
         found.append(
-            f"The coefficients have about {_digits(fit.error)} digits, because columns are nearly collinear, "
+            f"The coefficients have about {_digits(fit.error)}, because columns are nearly collinear, "
             "or their bounds are far wider than what they vary."
         )
     if fit.rss_error > FIGURE_ERROR:
         found.append(
-            f"The fit is nearly perfect: standard errors, t, p and the log-likelihood have about "
-            f"{_digits(fit.rss_error)} digits."
+            "The fit is nearly perfect, or bounds are far wider than what columns vary: "
+            f"standard errors, t, p and the log-likelihood have about {_digits(fit.rss_error)}."
         )
     return found
 
 
-def _digits(error: float) -> int:
-    return max(int(-np.log10(min(error, 1.0))), 0)
+def _digits(error: float) -> str:
+    return count(max(int(-np.log10(min(error, 1.0))), 0), "digit")

@@ -18,10 +18,10 @@ from pysonar.statistics.linear.paths import Path
 from pysonar.statistics.linear.penalised import ElasticNet, Penalised, Ridge
 from pysonar.statistics.linear.usable import correlation_of
 from pysonar.statistics.shown import plots
-from pysonar.statistics.shown.report import Report
+from pysonar.statistics.shown.report import Report, none_such
 from pysonar.statistics.shown.table import Cell, Table
 from sonar.data.schema import NumberColumn, Schema
-from sonar.errors import DataError
+from sonar.errors import ArgumentError, ConfigError, DataError
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -190,9 +190,9 @@ class OlsResult(Report):
         return (Table(("Coef.", "Std.Err.", by, f"P>|{by}|", *bounds), rows),)
 
     def __getitem__(self, name: str) -> Coefficient:
-        """Return one coefficient and what is known of it. Raises KeyError."""
+        """Return one coefficient and what is known of it. Raises ArgumentError for a name without one."""
         if name not in self.names:
-            raise KeyError(name)
+            raise none_such("coefficient", name, self.names)
         place = self.names.index(name)
         columns = self.params, self.bse, self.tvalues, self.pvalues, self.low, self.high
         return Coefficient(*(float(column[place]) for column in columns))
@@ -220,7 +220,10 @@ class OlsResult(Report):
         return dict(zip(predictors.labels, inflation.tolist(), strict=True))
 
     def conf_int(self, alpha: float | None = None) -> Matrix:
-        """Return the ends of intervals of 1 - `alpha`, float64[k, 2]."""
+        """Return the ends of intervals of 1 - `alpha`, float64[k, 2]. Raises ArgumentError."""
+        if alpha is not None and not (isinstance(alpha, int | float | np.number) and 0 < alpha < 1):
+            hint = "give a part of 1: 0.05 for intervals of 95%"
+            raise ArgumentError(f"alpha: {alpha!r:.60} is not between 0 and 1", hint=hint)
         share = 1 - (self.alpha if alpha is None else alpha) / 2
         half = _quantile(share, self.df_resid if self.cov_type == "nonrobust" else None) * self.bse
         return np.column_stack([self.params - half, self.params + half])
@@ -249,7 +252,7 @@ class OlsResult(Report):
 
     def ridge(self, alphas: Sequence[float] = (1.0,), *, standardize: bool = False) -> Path:
         """Return ridge regressions on the same sums, with an intercept: see `Ridge`. Raises ConfigError."""
-        fields = {"target": self.target, "alphas": tuple(alphas), "standardize": standardize}
+        fields = {"target": self.target, "alphas": alphas, "standardize": standardize}
         return self._path(statistic_of(Ridge, fields))
 
     def elastic_net(
@@ -261,15 +264,18 @@ class OlsResult(Report):
         standardize: bool = False,
     ) -> Path:
         """Return an elastic net's path on the same sums: see `ElasticNet`. Raises ConfigError."""
-        given = None if alphas is None else tuple(alphas)
-        penalty = {"l1_ratio": l1_ratio, "alphas": given, "n_alphas": n_alphas}
+        penalty = {"l1_ratio": l1_ratio, "alphas": alphas, "n_alphas": n_alphas}
         return self._path(
             statistic_of(ElasticNet, {"target": self.target, "standardize": standardize, **penalty})
         )
 
     def _path(self, statistic: Penalised) -> Path:
         assert self.gram is not None
-        return statistic.path(self.gram, self.unit, self.nobs, self.schema, self.data_warnings)
+        try:
+            return statistic.path(self.gram, self.unit, self.nobs, self.schema, self.data_warnings)
+        except ConfigError as error:
+            field = error.field.removeprefix("statistic.")  # of a study's table; here it is an argument
+            raise ConfigError(field, error.problem, hint=error.hint) from error
 
     def predict(self, table: Any) -> Vector:
         """Return predictions float64[rows] of a data frame or a mapping of columns. Raises DataError."""

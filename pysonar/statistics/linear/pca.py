@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.columns import Names, number_column, outside, used
+from pysonar.statistics.columns import Names, number_column, outside, told_constant, used
 from pysonar.statistics.fitted import design
 from pysonar.statistics.linear.gram import Gram, grams_of
 from pysonar.statistics.linear.usable import CONSTANT
@@ -157,6 +157,5 @@ class Pca(Statistic):
         """Refuse constant columns where they would be divided by their deviations. Raises DataError."""
         constant = [name for name, noise in zip(gram.labels, gram.noise, strict=True) if noise > CONSTANT]
         if constant and (self.standardize or len(constant) == len(gram.labels)):
-            raise DataError(
-                "columns", f"{', '.join(map(repr, constant))} are constant", hint="leave them out"
-            )
+            hint = f"leave {'it' if len(constant) == 1 else 'them'} out"
+            raise DataError("columns", told_constant(constant), hint=hint)

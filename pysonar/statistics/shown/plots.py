@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import ClientMissing
+from sonar.errors import ArgumentError, ClientMissing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,9 +21,18 @@ _ANNOTATED = 15
 _DARK = 0.6
 
 
+def require_axes(axes: Any, field: str) -> None:
+    """Check that what is drawn on are matplotlib's axes, one or an array. Raises ArgumentError."""
+    each = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+    if not all(hasattr(one, "get_figure") and hasattr(one, "plot") for one in each):
+        hint = "give those of plt.subplots(), or leave it out"
+        raise ArgumentError(f"{field}: {axes!r:.60} is none of matplotlib's axes", hint=hint)
+
+
 def axes_of(ax: Any, width: float, height: float) -> Axes:
-    """Return `ax`, or the axes of a new figure of so many inches. Raises ClientMissing."""
+    """Return `ax`, or the axes of a new figure of so many inches. Raises ClientMissing, ArgumentError."""
     if ax is not None:
+        require_axes(ax, "ax")
         found: Axes = ax
         return found
     try:

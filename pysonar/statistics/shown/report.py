@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
 from pysonar.statistics.shown.table import Cell, Library, Table, frame_of, html_of, text_of
+from sonar.errors import ArgumentError
 
 
 class Report(ABC):
@@ -61,6 +62,12 @@ class Report(ABC):
         if not is_dataclass(self):
             return {}
         return {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("_") and f.repr}
+
+
+def none_such(what: str, name: object, known: Iterable[str]) -> ArgumentError:
+    """Return the error for a name that a result does not have, with those that it has."""
+    hint = f"there are {', '.join(known)}"[:400]
+    return ArgumentError(f"there is no {what} {name!r:.80}", hint=hint)
 
 
 def plain(value: Any) -> Any:

@@ -127,7 +127,8 @@ def frame_of(table: Table, library: Library = "pandas") -> Any:
     Raises UsageError for another library, ClientMissing for one that is not installed.
     """
     if library not in get_args(Library):
-        raise UsageError(f"to_frame: {library!r} is none of {', '.join(get_args(Library))}")
+        problem = f"to_frame: {library!r} is none of {', '.join(get_args(Library))}"
+        raise UsageError(problem, hint='leave it out for "pandas", the default')
     columns: dict[str, list[Cell]] = {
         name: [cells[i] for _, cells in table.rows] for i, name in enumerate(table.columns)
     }

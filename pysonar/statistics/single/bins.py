@@ -24,10 +24,10 @@ def ends_of(edges: Vector, counts: Vector) -> tuple[float, float]:
 
 
 def quantile_of(edges: Vector, counts: Vector, share: float) -> float:
-    """Return about where a `share` of the values lies below; it is off by a bin's width at most.
+    """Return about where a `share` of the values lies below.
 
-    The place among n values is share (n - 1), as numpy's and pandas' `quantile` have it; within a bin values
-    are taken as evenly spread.
+    It is off by a bin's width at most from the value nearest to place share (n - 1) among n, which is numpy's
+    method="nearest"; within a bin values are taken as evenly spread.
     """
     total = float(counts.sum())
     if total < 0.5:

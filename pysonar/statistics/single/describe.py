@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from pysonar.statistics.base import Seen, Statistic
 from pysonar.statistics.columns import Names, category_column, chosen, outside, used
 from pysonar.statistics.single.bins import edges_of, ends_of, quantile_of
 from pysonar.statistics.single.description import Description, LevelCounts, NumberSummary
-from pysonar.statistics.single.powers import shape_of
+from pysonar.statistics.single.powers import noise_of, shape_of
 from sonar.data.schema import CategoryColumn, Column, NumberColumn
 from sonar.errors import ConfigError
 from sonar.families.sums.spec import SumsSpec
@@ -45,7 +46,7 @@ class Describe(Statistic):
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
         own = [] if self.by is None else [self.by]
-        names = chosen(columns, self.columns, "columns", own)
+        names = chosen(columns, self.columns, "columns", {"by": self.by})
         groups = 1 if self.by is None else len(category_column(columns, self.by, "by").levels)
         declared = used(columns, [*names, *own])
         numbers = tuple(c.name for c in declared if isinstance(c, NumberColumn) and c.name in names)
@@ -81,7 +82,7 @@ class Describe(Statistic):
             rows=found.rows,
             numbers=tuple(numbers),
             levels=tuple(counts),
-            warnings=outside(spec, found),
+            warnings=(*outside(spec, found), *_hidden(numbers)),
         )
 
     def _bins(self, columns: int, taken: int) -> int:
@@ -102,7 +103,7 @@ class Describe(Statistic):
             assert isinstance(column, NumberColumn)
             counts = seen.totals[f"histogram {place}"][group]
             edges = edges_of(column, len(counts))
-            shape = shape_of(column, seen.totals[f"powers {place}"][group])
+            shape = shape_of(column, seen.totals[f"powers {place}"][group], noise_of(seen))
             least, most = ends_of(edges, counts)
             result.append(
                 NumberSummary(
@@ -124,6 +125,15 @@ class Describe(Statistic):
                 )
             )
         return result
+
+
+def _hidden(numbers: list[NumberSummary]) -> list[str]:
+    """Return what is said of columns whose skewness and kurtosis are rounding."""
+    names = [one.column for one in numbers if one.count > 3 and one.std > 0 and isnan(one.kurtosis)]
+    return [
+        f"The bounds of column {name!r} are so wide that rounding hides its skewness and kurtosis."
+        for name in dict.fromkeys(names)
+    ]
 
 
 def _levels(spec: SumsSpec, seen: Seen, group: int | None, name: str, rows: int) -> list[LevelCounts]:

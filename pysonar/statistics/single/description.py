@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.statistics.shown import plots
-from pysonar.statistics.shown.report import Report
+from pysonar.statistics.shown.report import Report, none_such
 from pysonar.statistics.shown.table import Cell, Table
 
 Vector = NDArray[np.float64]
@@ -22,7 +22,8 @@ _DRAWN = 24
 class NumberSummary:
     """A column of numbers, of one `group` ("" if there are none), in its unit.
 
-    `min` and `max` are edges of bins: no value is beyond them. `quantiles` are off by `bin_width` at most.
+    `min` and `max` are edges of bins: no value is beyond them. `quantiles` are off by
+    `bin_width` at most from the row nearest to place share (n - 1), which is numpy's method="nearest".
     """
 
     column: str
@@ -82,21 +83,25 @@ class Description(Report):
         if not self.numbers:
             return super().notes
         text = (
-            "min, max and quantiles come from bins: no value is beyond min and max, and a quantile is off by"
+            "min, max and quantiles come from bins: no value is beyond min and max, and a quantile is off by "
+            "the column's ± at most from the row nearest to its place (numpy's method 'nearest')."
         )
-        return [f"{text} the column's ± at most.", *super().notes]
+        return [text, *super().notes]
 
     def __getitem__(self, column: str) -> NumberSummary:
-        """Return a column of numbers, of the first group that it has. Raises KeyError."""
+        """Return a column of numbers, of the first group that it has. Raises ArgumentError."""
         for each in self.numbers:
             if each.column == column:
                 return each
-        raise KeyError(column)
+        raise none_such("column of numbers", column, dict.fromkeys(each.column for each in self.numbers))
 
     def plot(self, column: str, ax: Any = None) -> Any:
-        """Draw a column's histogram, of each group, and return the axes. Raises KeyError, ClientMissing."""
-        own = [each for each in self.numbers if each.column == column]
-        first, counts = self[column], np.stack([each.counts for each in own])
+        """Draw a column's histogram, of each group, on axes, and return them.
+
+        Raises ArgumentError for a column without numbers, ClientMissing.
+        """
+        first, own = self[column], [each for each in self.numbers if each.column == column]
+        counts = np.stack([each.counts for each in own])
         factor = 1
         while (counts > 0).any(axis=0).sum() > _DRAWN * factor and counts.shape[1] % (2 * factor) == 0:
             factor *= 2

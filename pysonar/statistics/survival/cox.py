@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.columns import chosen
+from pysonar.statistics.columns import category_column, chosen, number_column
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.collinear import check_columns
 from pysonar.statistics.fits.newton import length_of, stands
@@ -28,8 +28,8 @@ from pysonar.statistics.survival.partial import (
     step_of,
 )
 from sonar.data.fixed import to_q32
-from sonar.data.schema import CategoryColumn, Column
-from sonar.errors import ConfigError, DataError
+from sonar.data.schema import Column
+from sonar.errors import DataError
 from sonar.families.sums.spec import MAX_PARAMETERS, SumsSpec
 from sonar.families.sums.terms.design import labels_of, width_of
 from sonar.families.sums.terms.steps.cox_step import CoxStep, sums_of
@@ -38,6 +38,7 @@ from sonar.paillier.slots import MAX_VALUES
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 _LONGEST = 20.0  # a step that would move a predictor further is shortened: risks would leave what can be seen
+_HALF = 0.5  # of a row: sums of ones are whole
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
@@ -72,8 +73,9 @@ class Cox(Statistic):
 
     def spec(self, columns: Sequence[Column], rows_min: int, rows_max: int) -> SumsSpec:
         """See `Statistic`."""
-        others = [name for name in (self.time, self.event, self.strata) if name]
-        columns_of = chosen(columns, self.columns, "columns", others)
+        parts = {"time": self.time, "event": self.event, "strata": self.strata}
+        others = [name for name in parts.values() if name]
+        columns_of = chosen(columns, self.columns, "columns", parts)
         check_names(columns, time=self.time, event=self.event, columns=columns_of, strata=self.strata)
         term = CoxStep(
             name="step",
@@ -117,6 +119,11 @@ class Cox(Statistic):
         return result_of(spec, seen, self.alpha)
 
     def _check(self, spec: SumsSpec, first: Opened) -> None:
+        if first.events.sum() >= 1 and (place := self._alone(first)) is not None:
+            problem = f"all events count at {self.grid[place]:g}, where no other row is left to compare with"
+            column = number_column(spec.columns, self.time, "time")
+            hint = f"give times at which events happen, within {column.low:g} to {column.high:g}"
+            raise DataError("grid", problem, hint=hint)
         if first.events.sum() < 1:
             problem = f"no row has an event at or before {self.grid[-1]:g}, the last time of `grid`"
             raise DataError(f"column {self.event!r}", problem, hint="1 is an event, and 0 is censored")
@@ -127,14 +134,16 @@ class Cox(Statistic):
             raise DataError("rows", problem, hint="take fewer columns, or more mines")
         check_columns(_with_ones(first, kept), ["(ones)", *(labels[1 + place] for place in kept)])
 
+    def _alone(self, first: Opened) -> int | None:
+        """Return the place of the only time with events, if all rows at risk have theirs there."""
+        places = np.flatnonzero(first.events) % len(self.grid)
+        together = np.abs(first.at_risk[:, 0] - first.events)[first.events > 0]
+        return int(places[0]) if len({*places.tolist()}) == 1 and (together < _HALF).all() else None
+
     def _parameters(self, columns: Sequence[Column], names: Sequence[str], others: int) -> int:
         """Return how many parameters there are. Raises ConfigError if they, or the sums, do not fit."""
         by_name = {column.name: column for column in columns}
-        strata = by_name[self.strata] if self.strata else None
-        if strata is not None and not isinstance(strata, CategoryColumn):
-            raise ConfigError(
-                "statistic.strata", f"column {self.strata!r} has numbers; categories are expected"
-            )
+        strata = category_column(columns, self.strata, "strata") if self.strata else None
         groups = len(strata.levels) if strata is not None else 1
         width, blocks = width_of(by_name, names), 2 if self.ties == "efron" else 1
         cells = groups * len(self.grid)

@@ -48,6 +48,7 @@ from sonar.families.sums.terms.steps.cox_step import CoxStep
 Vector = NDArray[np.float64]
 ALL = "all"
 _NO_END = 0.5  # a last step as long as this: the likelihood rises without end
+_NARROW = 1e-3  # a deviation, in half ranges
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,7 @@ class CoxResult(Estimates):
         """
         by_name = {one.stratum: one for one in self.baseline}
         if stratum not in by_name:
-            raise UsageError(f"stratum: {stratum!r} is none of {', '.join(by_name)}")
+            raise UsageError(f"stratum: {stratum!r} is none of {', '.join(by_name)}", hint="name one of them")
         risk = np.exp(self.log_hazard(table))
         return np.asarray(by_name[stratum].survival[None, :] ** risk[:, None])
 
@@ -255,6 +256,10 @@ def _told(
     if told or optimum.converged:
         return told
     worst = labels[int(np.abs(optimum.point.step).argmax())]
+    spread = np.diagonal(point_of(first, True).information) / max(float(first.events.sum()), 1.0)
+    if 0 < spread[labels.index(worst)] < _NARROW**2:
+        text = f"the bounds of column {worst!r} are over 1,000 times as wide as its values are apart"
+        return [Told(BoundsWarning, f"{text}: no estimate was found; narrow them")]
     if optimum.length > _NO_END:
         text = (
             f"column {worst!r} may order all events (a complete separation): its estimate grows without end"

@@ -14,6 +14,7 @@ from pysonar.statistics.chances import chi2_p_value
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+_SINGULAR = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,9 @@ def log_rank(curves: list[Curve]) -> LogRankTest:
     factor = d * (n - d) / (n - 1)
     shares = at_risk / n
     variance = np.diag((shares * factor).sum(axis=1)) - (shares * factor) @ shares.T
-    chi2 = float(apart @ np.linalg.pinv(variance, hermitian=True) @ apart)
+    there = np.flatnonzero(at_risk.sum(axis=1) > 0)[1:]  # what is apart adds up to 0: one group follows
+    inverse = np.linalg.pinv(variance[np.ix_(there, there)], rcond=_SINGULAR, hermitian=True)
+    chi2 = float(apart[there] @ inverse @ apart[there])
     df = len(curves) - 1
     return LogRankTest(tuple(curve.group for curve in curves), max(chi2, 0.0), df)
 

@@ -20,7 +20,8 @@ GridTimes = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_
 def grid_q32(grid: Sequence[float]) -> tuple[int, ...]:
     """Return a grid in fixed point. Raises ConfigError for times that are negative or do not ascend."""
     if not all(math.isfinite(time) and time >= 0 for time in grid):
-        raise ConfigError("statistic.grid", "has a time that is no number of 0 or more")
+        hint = "give times in ascending order: grid=[1, 2, 3]"
+        raise ConfigError("statistic.grid", "has a time that is no number of 0 or more", hint=hint)
     found = tuple(to_q32(time, "statistic.grid") for time in grid)
     for one, other, time in zip(found, found[1:], grid[1:], strict=False):
         if one >= other:

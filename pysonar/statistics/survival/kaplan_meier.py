@@ -11,17 +11,17 @@ import numpy as np
 from pydantic import Field
 
 from pysonar.statistics.base import Seen, Statistic
-from pysonar.statistics.columns import level_of_one, outside, told_as_one
+from pysonar.statistics.columns import category_column, level_of_one, outside, told_as_one
 from pysonar.statistics.fits.asking import check_names, spec_of
 from pysonar.statistics.fits.plot import COLOURS, Axes, axes_of
 from pysonar.statistics.fits.sound import false_sums, refuses_false_sums
 from pysonar.statistics.fits.warning import BoundsWarning, StatisticWarning, Told, warn_of
-from pysonar.statistics.shown.report import Report, plain
+from pysonar.statistics.shown.report import Report, none_such, plain
 from pysonar.statistics.shown.table import Cell, Table
 from pysonar.statistics.survival.curves import Curve, LogRankTest, log_rank
 from pysonar.statistics.survival.grid import GridTimes, grid_q32, grid_warnings, too_many
 from sonar.data.schema import CategoryColumn, Column
-from sonar.errors import ConfigError, DataError
+from sonar.errors import DataError
 from sonar.families.sums.spec import SumsSpec
 from sonar.families.sums.terms.steps.at_risk import AtRisk
 from sonar.paillier.slots import MAX_VALUES
@@ -50,10 +50,7 @@ class _ByTime(Statistic):
         check_names(columns, time=self.time, event=self.event, by=self.by)
         term = AtRisk(name=COUNTS, time=self.time, event=self.event, grid_q32=grid_q32(self.grid), by=self.by)
         names = [name for name in (self.time, self.event, self.by) if name]
-        by_name = {column.name: column for column in columns}
-        if self.by is not None and not isinstance(by_name[self.by], CategoryColumn):
-            raise ConfigError("statistic.by", f"column {self.by!r} has numbers; categories are expected")
-        groups = len(by_name[self.by].levels) if self.by else 1  # type: ignore[union-attr]
+        groups = len(category_column(columns, self.by, "by").levels) if self.by else 1
         needed = 1 + groups * (2 * len(self.grid) + 4) + 3 * len(names)
         if needed > MAX_VALUES:
             what = f"{len(self.grid)} times and {groups} groups need 2 sums each"
@@ -114,7 +111,11 @@ class LogRank(_ByTime):
         """See `Statistic`. Raises DataError if fewer than two groups have rows."""
         curves, warnings = self.curves_of(spec, seen)
         if len(curves) < 2:
-            raise DataError(f"column {self.by!r}", "fewer than two groups have rows; a test compares them")
+            raise DataError(
+                f"column {self.by!r}",
+                "fewer than two groups have rows; a test compares them",
+                hint="name another column in `by`",
+            )
         pairs = tuple(log_rank(list(pair)) for pair in itertools.combinations(curves, 2))
         events = {curve.group: round(float(curve.events.sum())) for curve in curves}
         level = level_of_one(spec.by_name[self.event])
@@ -160,8 +161,11 @@ class KaplanMeierResult(Report):
         return (self._medians(), *(_at_times(curve) for curve in self.curves))
 
     def curve(self, group: str = ALL) -> Curve:
-        """Return a group's curve. Raises KeyError."""
-        return {curve.group: curve for curve in self.curves}[group]
+        """Return a group's curve. Raises ArgumentError for a group that is not there."""
+        curves = {curve.group: curve for curve in self.curves}
+        if group not in curves:
+            raise none_such("curve", group, curves)
+        return curves[group]
 
     def to_dict(self) -> dict[str, Any]:
         """See `Report`."""

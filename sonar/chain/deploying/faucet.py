@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from sonar.chain.contract.calls import transfer
@@ -37,15 +38,16 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
             hint="it stays with the chain: run `sonar fund` there, as the user who runs the chain",
         )
     account = load_raw(key_file)
-    # No money goes out on a network whose contract is not the one named.
-    market = Market.connect(network, rpc)
     # A gift that is cut off may be given twice: the faucet's ether is worth nothing. One giver at a time,
     # since two would take the same nonce.
     with (
+        nullcontext(rpc) if rpc is not None else closing(Rpc(network.rpc_url)) as node,
         key_file.open("rb") as lock,
         tempfile.TemporaryDirectory() as folder,
         Journal(Path(folder) / "journal.sqlite", lasting=False) as journal,
     ):
+        # No money goes out on a network whose contract is not the one named.
+        market = Market.connect(network, node)
         fcntl.flock(lock, fcntl.LOCK_EX)
         outbox, to = Outbox(market, account, journal), parse_address(address)
         try:

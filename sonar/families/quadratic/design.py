@@ -27,10 +27,10 @@ from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.noisy.choosing import NoiseWish, has_room, noise_of, ridge_of, room
 from sonar.families.quadratic.noisy.releasing import fine_enough
 from sonar.families.quadratic.optimisers.base import Ground
-from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows
+from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows, widths
 from sonar.families.quadratic.target import Target
 from sonar.paillier.slots import Bounds, SlotPlan, decode_weights, encode_weights
-from sonar.protocol.record import MAX_NAME
+from sonar.protocol.record import MAX_NAME, MAX_WEIGHTS
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -194,6 +194,7 @@ def design_of(
             raise DataError(f"column {name[:MAX_NAME]!r}", "cannot be published", hint=hint)
     stages = wish.feature_map.stages(features, x, seeded)
     constants = _targets(wish, y, targets)
+    _require_room(wish, widths(stages, len(features))[-1] + 1, len(constants))
     fields: dict[str, Any] = {
         "features": tuple(features),
         "targets": constants,
@@ -224,6 +225,18 @@ def design_of(
     metric = holdout.metric(wish.metric).name
     design = Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
     return replace(design, start=design.null)
+
+
+def _require_room(wish: Wish, width: int, outputs: int) -> None:
+    """Raise ConfigError for a model of too many weights: `width`, the bias among them, for each output."""
+    if width * outputs <= MAX_WEIGHTS:
+        return
+    what, fewer = ("classes", "put rare classes together") if wish.labels else ("targets", "ask for fewer")
+    problem = (
+        f"{outputs} {what} of {width} weights each (its map's columns and a bias) are {width * outputs:,}"
+    )
+    hint = f"choose fewer columns, a smaller feature_map, or {fewer}"
+    raise ConfigError("features", f"{problem}; a model has at most {MAX_WEIGHTS:,} weights", hint=hint)
 
 
 def _targets(wish: Wish, y: Matrix, names: Sequence[str]) -> tuple[Target, ...]:
