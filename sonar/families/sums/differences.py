@@ -33,7 +33,12 @@ class Patterns:
         """Take in a batch."""
         if not len(rows):
             return
-        there = np.packbits([rows.complete(needs) for needs in self._sets], axis=0).T
+        complete = np.array([rows.complete(needs) for needs in self._sets])
+        if complete.all():  # no cell is missing
+            pattern = np.packbits(complete[:, 0]).tobytes()
+            self._found[pattern] += len(rows)
+            return
+        there = np.packbits(complete, axis=0).T
         patterns, counts = np.unique(there, axis=0, return_counts=True)
         for pattern, count in zip(patterns, counts.tolist(), strict=True):
             self._found[pattern.tobytes()] += count

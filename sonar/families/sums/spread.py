@@ -21,6 +21,8 @@ Vector = NDArray[np.float64]
 USUAL_OF = 9
 _SHARE = 0.3
 """Of a set of fewer than 17 rows, so many must weigh as much as equal ones: five never do, unless equal."""
+_LOST = 1e-6
+"""A part of the largest sum of squares that is smaller is not made from it."""
 _LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"
 
 
@@ -51,6 +53,9 @@ class Spread:
         weight = np.ones(len(rows)) if self.weight is None else rows.number(self.weight)
         codes = np.zeros(len(rows), dtype=np.int64) if self.by is None else rows.code(self.by)
         levels = {name: rows.code(name) for name in self._categories()}
+        if self.by is None and self.weight is None:  # all rows: none need be picked
+            self._groups.setdefault(0, _Group(*self._bounds(numbers))).see(values, None)
+            return
         for code in np.unique(codes[weight > 0]).tolist():
             chosen = (codes == code) & (weight > 0)
             group = self._groups.setdefault(code, _Group(*self._bounds(numbers)))
@@ -118,22 +123,38 @@ class _Group:
         self._sums = np.zeros((2, 3, len(low)))
         self._differ = np.zeros(len(low), dtype=np.int64)
         self._levels: dict[str, Vector] = {}
-        self._waiting: list[tuple[Vector, Vector]] = []
+        self._waiting: list[tuple[Vector, Vector | None]] = []
         self._usual: Vector | None = None
 
-    def see(self, values: Vector, weight: Vector) -> None:
-        """Take in values float64[rows, columns] of rows that weigh something."""
+    def see(self, values: Vector, weight: Vector | None) -> None:
+        """Take in values float64[rows, columns] of rows that weigh something; None: all weigh 1."""
         self.rows += len(values)
         if self._usual is None:
             self._waiting.append((values, weight))
             if self.rows >= USUAL_OF:
                 self.finish()
             return
-        away = np.stack([np.abs(values - self._usual), values - self._low, self._high - values])
-        away *= weight[:, None]
-        self._sums += np.stack([away.sum(axis=1), (away * away).sum(axis=1)])
-        self._ones += np.array([[weight.sum()], [(weight * weight).sum()]])
-        self._differ = self._differ + (values != self._usual).sum(axis=0)
+        away, above = values - self._usual, values - self._low
+        self._differ = self._differ + np.count_nonzero(away, axis=0)
+        if weight is None:
+            ones = squares = float(len(values))
+        else:
+            ones, squares = float(weight.sum()), float(weight @ weight)
+            away *= weight[:, None]
+            above *= weight[:, None]
+        span = self._high - self._low
+        one, two = above.sum(axis=0), np.einsum("ij,ij->j", above, above)
+        # The sums of high - v follow from those of v - low, unless they are so small that digits are lost.
+        below = ones * span - one
+        below_two = squares * span**2 - 2 * span * (one if weight is None else weight @ above) + two
+        for place in np.flatnonzero(below_two <= _LOST * squares * span**2).tolist():
+            exact = self._high[place] - values[:, place]
+            exact = exact if weight is None else exact * weight
+            below[place], below_two[place] = exact.sum(), exact @ exact
+        away_two = np.einsum("ij,ij->j", away, away)
+        self._sums[0] += np.stack([np.abs(away, out=away).sum(axis=0), one, below])
+        self._sums[1] += np.stack([away_two, two, below_two])
+        self._ones += np.array([[ones], [squares]])
 
     def finish(self) -> None:
         """Take in what has waited for the usual values."""
