@@ -76,11 +76,20 @@ def names_of(estimator: Any, features: Sequence[str] | None = None) -> tuple[str
 class QuadraticEstimator(BaseEstimator):  # type: ignore[misc]
     """An estimator of the quadratic family; its parameters are those of `SonarRegressor`."""
 
-    feature_map: str | Mapping[str, Any]
-    optimiser: str | Mapping[str, Any]
-    rounds: int
-    mines: int
     model_: LinearModel
+
+    def __init__(
+        self,
+        feature_map: str | Mapping[str, Any] = "standard",
+        *,
+        optimiser: str | Mapping[str, Any] = "gradient-memory",
+        rounds: int = 20,
+        mines: int = 3,
+    ) -> None:
+        self.feature_map = feature_map
+        self.optimiser = optimiser
+        self.rounds = rounds
+        self.mines = mines
 
     def fit_network(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,19 +47,6 @@ class SonarClassifier(ClassifierMixin, QuadraticEstimator):  # type: ignore[misc
     on the rows of `fit` or on the holdout, on which probabilities are calibrated too. `n_iter_`: rounds
     asked. `feature_names_in_`, `n_features_in_`.
     """
-
-    def __init__(
-        self,
-        feature_map: str | Mapping[str, Any] = "standard",
-        *,
-        optimiser: str | Mapping[str, Any] = "gradient-memory",
-        rounds: int = 20,
-        mines: int = 3,
-    ) -> None:
-        self.feature_map = feature_map
-        self.optimiser = optimiser
-        self.rounds = rounds
-        self.mines = mines
 
     def fit(self, X: Any, y: Any) -> SonarClassifier:
         """Fit on rows [n, features] and labels [n], and return itself.

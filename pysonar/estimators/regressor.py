@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,19 +49,6 @@ class SonarRegressor(RegressorMixin, QuadraticEstimator):  # type: ignore[misc]
     `LinearModel`. `loss_`: the part of the target's variance that is left; `figures_`: R² and MSE, both on
     the rows of `fit` or on the holdout. `n_iter_`: rounds asked. `feature_names_in_`, `n_features_in_`.
     """
-
-    def __init__(
-        self,
-        feature_map: str | Mapping[str, Any] = "standard",
-        *,
-        optimiser: str | Mapping[str, Any] = "gradient-memory",
-        rounds: int = 20,
-        mines: int = 3,
-    ) -> None:
-        self.feature_map = feature_map
-        self.optimiser = optimiser
-        self.rounds = rounds
-        self.mines = mines
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,21 @@ def table(index: int, rows: int = 40) -> Matrix:
     """The rows of one mine."""
     rng = np.random.default_rng(index)
     return np.column_stack([rng.uniform(20, 80, rows), rng.normal(170, 10, rows)])
+
+
+def pooled(mines: int) -> Matrix:
+    """The rows of so many mines."""
+    return np.concatenate([table(i) for i in range(mines)])
+
+
+def study_in(world: World, statistic: Statistic, schema: Schema, given: Mapping[str, Any]) -> Study:
+    """A study of a world's mines and windows; what is `given` counts for more."""
+    names = ("commit_window_s", "reveal_window_s", "settle_window_s")
+    wanted: dict[str, Any] = dict.fromkeys(names, world.window_s) | {
+        "name": "heights", "cohort": world.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True,
+        "stake": "0.1 ether", "fee": "0.01 ether",
+    }  # fmt: skip
+    return Study.of(statistic, columns=schema, **(wanted | dict(given)))
 
 
 class StudyMine(HonestMine):
@@ -76,14 +91,9 @@ class StudyWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = ("commit_window_s", "reveal_window_s", "settle_window_s")
-        wanted: dict[str, Any] = dict.fromkeys(names, self.window_s) | {
-            "name": "heights", "cohort": self.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True,
-            "stake": "0.1 ether", "fee": "0.01 ether",
-        }  # fmt: skip
-        self.bounty = Study.of(self.statistic, columns=self.schema, **(wanted | self.study))  # type: ignore[assignment]
+        self.bounty = study_in(self, self.statistic, self.schema, self.study)  # type: ignore[assignment]
         self.miners = [StudyMine(self, i, mine.account) for i, mine in enumerate(self.miners)]
 
     @property
     def pooled(self) -> Matrix:
-        return np.concatenate([table(i) for i in range(self.mines)])
+        return pooled(self.mines)

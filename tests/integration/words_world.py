@@ -7,9 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from pysonar.bounty.study import Study
 from pysonar.statistics.base import Statistic
 from sonar.data.schema import Schema
 from sonar.families.question import read_visible
@@ -22,7 +19,7 @@ from sonar.veil.streams import Place, seed_hash
 from sonar.veil.words import to_words, write_words
 from tests.integration.campaign_kit import HonestMine
 from tests.integration.capsule_world import CapsuleWorld
-from tests.integration.study_world import SCHEMA, Matrix, table
+from tests.integration.study_world import SCHEMA, Matrix, pooled, study_in, table
 from tests.study_kit import Means
 
 
@@ -72,14 +69,10 @@ class WordsWorld(CapsuleWorld):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = ("commit_window_s", "reveal_window_s", "settle_window_s")
-        wanted: dict[str, Any] = dict.fromkeys(names, self.window_s) | {
-            "name": "heights", "cohort": self.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True,
-            "stake": "0.1 ether", "fee": "0.01 ether", "capsules": {"threshold": self.threshold},
-        }  # fmt: skip
-        self.bounty = Study.of(self.statistic, columns=self.schema, **(wanted | self.study))  # type: ignore[assignment]
+        given = {"capsules": {"threshold": self.threshold}, **self.study}
+        self.bounty = study_in(self, self.statistic, self.schema, given)  # type: ignore[assignment]
         self.miners = [WordsMine(self, i, mine.account) for i, mine in enumerate(self.miners)]
 
     @property
     def pooled(self) -> Matrix:
-        return np.concatenate([table(i) for i in range(self.mines)])
+        return pooled(self.mines)
