@@ -25,6 +25,7 @@ from sonar.manifests.model import CoverSpec, KeyManifest, ModelManifest, VeilCov
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.protocol.ids import Address, Cid, Digest, links_of
+from sonar.settling.updates import Form
 from sonar.store.memory import MemoryStore
 from tests.capsule_kit import Service, panel_of
 from tests.holder_kit import PLACE
@@ -84,7 +85,8 @@ class Behind:
             update = veil_over(Update(manifest, sent.ciphertexts), self.key, job.plan, self.cover, seeds)
             digest = update.put(self.store, self.key)
             blob = self.key.encode_blob(update.ciphertexts)
-            said = (self.key, job.plan, manifest.mine, sent.rows, blob, digest, update.veil)
+            form = Form(job.plan, self.key, are_words=False)
+            said = (form, manifest.mine, sent.rows, blob, digest, update.veil)
             self._sent[here] = MineUpdate.read(*said)
         return self._sent[here]
 

@@ -36,5 +36,4 @@ def fetch_again(store: Store, form: Form, digest: Digest) -> MineUpdate:
 
 def _with_blob(store: Store, form: Form, manifest: UpdateManifest) -> MineUpdate:
     blob = joined(manifest.blobs, form.blob_bytes, store.get)
-    said = (manifest.mine, manifest.rows, form.decode(blob), blob, manifest.digest(), manifest.veil)
-    return MineUpdate(*said)
+    return MineUpdate.read(form, manifest.mine, manifest.rows, blob, manifest.digest(), manifest.veil)

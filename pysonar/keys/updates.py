@@ -36,8 +36,7 @@ class MineUpdate:
     @classmethod
     def read(
         cls,
-        key: PublicKey,
-        plan: SlotPlan,
+        form: Form,
         mine: str,
         rows: int,
         blob: bytes,
@@ -45,7 +44,7 @@ class MineUpdate:
         veil: Veil | None = None,
     ) -> MineUpdate:
         """Read what a mine sent. Raises CiphertextError."""
-        return cls(mine, rows, tuple(key.decode_blob(blob, plan.ciphertexts)), blob, digest, veil)
+        return cls(mine, rows, form.decode(blob), blob, digest, veil)
 
     @classmethod
     def of(cls, key: PublicKey, mine: str, rows: int, ciphertexts: Sequence[mpz]) -> MineUpdate:

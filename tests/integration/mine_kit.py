@@ -37,6 +37,7 @@ from sonar.ports import Store
 from sonar.protocol.events import Revealed
 from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, joined
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
+from sonar.settling.updates import Form
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
@@ -150,7 +151,8 @@ class TinyScientist(TinyModels):
     def read_update(self, digest: Digest) -> tuple[UpdateManifest, MineUpdate]:
         manifest = UpdateManifest.from_bytes(self.store.get(Cid("dag-cbor", digest), 1 << 16))
         blob = joined(manifest.blobs, manifest.ciphertexts * self.key.public.ciphertext_bytes, self.store.get)
-        update = MineUpdate.read(self.key.public, slot_plan(), manifest.mine, manifest.rows, blob)
+        form = Form(slot_plan(), self.key.public, are_words=False)
+        update = MineUpdate.read(form, manifest.mine, manifest.rows, blob)
         return manifest, update
 
     def settle(

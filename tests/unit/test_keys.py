@@ -33,6 +33,7 @@ from sonar.errors import (
 from sonar.paillier.cohort import aggregate_digest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.settling.updates import Form
 from tests.holder_kit import job_of
 from tests.unit.paillier_keys import small_key, textbook_decrypt
 
@@ -347,9 +348,10 @@ def test_only_ciphertexts_of_the_key_make_an_update() -> None:
     with pytest.raises(CiphertextError, match="shares a factor"):
         MineUpdate.of(key.public, "a", 1, [key.public.n])
     blob = update(key, "a", [1, 2, 3]).blob
-    assert MineUpdate.read(key.public, PLAN, "a", 1, blob) == MineUpdate.read(key.public, PLAN, "a", 1, blob)
+    form = Form(PLAN, key.public, are_words=False)
+    assert MineUpdate.read(form, "a", 1, blob) == MineUpdate.read(form, "a", 1, blob)
     with pytest.raises(CiphertextError, match="bytes"):
-        MineUpdate.read(key.public, PLAN, "a", 1, blob[1:])
+        MineUpdate.read(form, "a", 1, blob[1:])
 
 
 def test_an_aggregate_out_of_range_is_refused_unseen() -> None:
